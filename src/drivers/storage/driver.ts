@@ -1,0 +1,66 @@
+import type { Readable } from "node:stream";
+
+/** Half-open: `end` is the first byte not wanted; without it, to the end of the object. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end?: number;
+}
+
+/** What is known of an object without reading it; `size` in bytes. */
+export interface Stat {
+  readonly size: number;
+  readonly modified: Date;
+}
+
+/** An object as `list` yields it; `key` is whole, not relative to the prefix. */
+export interface Entry extends Stat {
+  readonly key: string;
+}
+
+/** How a redirect URL should behave: for how many seconds it works and what it says the content is. */
+export interface RedirectOptions {
+  readonly seconds: number;
+  readonly contentType?: string;
+}
+
+/**
+ * A place for objects. A key is components joined by `/`; no component is empty, `.` or `..`. Drivers may rely on
+ * that: `checked` has looked. Methods may run at the same time, also on the same key; the last write to finish wins.
+ * Every rejection that is the backend's is a `DriverError`.
+ */
+export interface StorageDriver {
+  readonly name: string;
+  readonly features: {
+    /** `redirectUrl` may answer a URL. */
+    readonly redirect: boolean;
+    /** `localPath` may answer a path that a front end on this machine can read. */
+    readonly localFiles: boolean;
+  };
+  /** Opens the object. Fails with NOT_FOUND or INVALID_RANGE before the first byte, never after it. */
+  read(key: string, range?: ByteRange): Promise<Readable>;
+  /**
+   * Stores all that `source` yields, or nothing. Readers see the old object until this resolves; from then it is
+   * durable. When `source` throws, the write rejects with that error and nothing is left behind.
+   */
+  write(key: string, source: AsyncIterable<Uint8Array>, size?: number): Promise<Stat>;
+  stat(key: string): Promise<Stat>;
+  /**
+   * Every object below `prefix` (whole components: `a` is no prefix of `ab/c`), in byte order of keys, from the
+   * first beyond `after`. `""` is the whole store. No such prefix: nothing.
+   */
+  list(prefix: string, after?: string): AsyncIterable<Entry>;
+  /** The names directly below `prefix` (objects and folders), each once, in byte order, from the first beyond `after`. */
+  children(prefix: string, after?: string): AsyncIterable<string>;
+  /** Afterwards `to` is what `from` was and `from` is gone. Atomic where the backend can rename. */
+  move(from: string, to: string): Promise<void>;
+  copy(from: string, to: string): Promise<void>;
+  /** Afterwards it is gone; that it wasn't there is fine. */
+  delete(key: string): Promise<void>;
+  /** A URL that lets its bearer GET the object for a while, or undefined. */
+  redirectUrl(key: string, options: RedirectOptions): Promise<URL | undefined>;
+  /** Where the object lies on this machine, or undefined; says nothing about whether it exists. */
+  localPath(key: string): string | undefined;
+  /** Cheap proof that the backend answers; rejects with the reason. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}

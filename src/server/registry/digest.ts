@@ -1,0 +1,71 @@
+import { createHash, type Hash } from "node:crypto";
+import { RegistryError } from "../errors.ts";
+
+/** `algorithm:hex`, as OCI distribution 1.1 writes it; only `parseDigest` and hashing make one. */
+export type Digest = string & { readonly __digest: true };
+
+/** The address of content: what is at `digest` has `size` bytes. */
+export interface Descriptor {
+  readonly digest: Digest;
+  readonly size: number;
+  readonly mediaType: string;
+}
+
+const hexLength = { sha256: 64, sha512: 128 } as const;
+type Algorithm = keyof typeof hexLength;
+
+/** Parses a digest of a supported algorithm, or rejects with DIGEST_INVALID. */
+export function parseDigest(text: string): Digest {
+  const [algorithm = "", hex = "", ...rest] = text.split(":");
+  if (isAlgorithm(algorithm) && rest.length === 0 && hex.length === hexLength[algorithm] && /^[0-9a-f]+$/.test(hex)) {
+    return text as Digest;
+  }
+  throw new RegistryError("DIGEST_INVALID", {
+    detail: "expected sha256: and 64 hex digits, or sha512: and 128 hex digits",
+  });
+}
+
+function isAlgorithm(text: string): text is Algorithm {
+  return Object.hasOwn(hexLength, text);
+}
+
+/** The two parts of a digest. */
+export function digestParts(digest: Digest): { readonly algorithm: string; readonly hex: string } {
+  const colon = digest.indexOf(":");
+  return { algorithm: digest.slice(0, colon), hex: digest.slice(colon + 1) };
+}
+
+/** The digest of bytes that are all there. */
+export function digestOf(bytes: Uint8Array): Digest {
+  return `sha256:${createHash("sha256").update(bytes).digest("hex")}` as Digest;
+}
+
+/**
+ * Passes bytes through while counting and hashing them. Read `digest` and `size` once the source has ended.
+ * `seed` is hashed before the first byte and not passed on (V1's payload checksum starts with the image's JSON).
+ */
+export class Hashing {
+  readonly #hash: Hash = createHash("sha256");
+  #size = 0;
+
+  constructor(seed?: Uint8Array) {
+    if (seed) this.#hash.update(seed);
+  }
+
+  async *through(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const chunk of source) {
+      this.#hash.update(chunk);
+      this.#size += chunk.length;
+      yield chunk;
+    }
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Ends the hash; call it once. */
+  digest(): Digest {
+    return `sha256:${this.#hash.digest("hex")}` as Digest;
+  }
+}

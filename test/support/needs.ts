@@ -1,0 +1,34 @@
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+import type { Context } from "mocha";
+
+const searched = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/sbin", "/usr/lib/postgresql/15/bin"];
+
+/** Where a program lies, or undefined. */
+export function findProgram(name: string): string | undefined {
+  return searched
+    .map((folder) => join(folder, name))
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+}
+
+/**
+ * For `before` hooks: skips the suite, saying so, when one of the programs is not installed; with
+ * `REGISTRYCTL_TEST_REQUIRE=all` a missing program is a failure instead. Answers the paths, in order.
+ */
+export function needs(context: Context, ...programs: string[]): string[] {
+  const missing = programs.filter((name) => findProgram(name) === undefined);
+  if (missing.length > 0) {
+    const message = `${missing.join(", ")} not installed: ${context.test?.parent?.fullTitle() ?? "suite"} needs it`;
+    if (process.env["REGISTRYCTL_TEST_REQUIRE"] === "all") throw new Error(message);
+    process.stderr.write(`  skipped: ${message}\n`);
+    context.skip();
+  }
+  return programs.map((name) => findProgram(name) ?? name);
+}

@@ -1,0 +1,99 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** A new folder below the system's temporary one. */
+export async function temporaryFolder(name = "registryctl"): Promise<string> {
+  return await mkdtemp(join(tmpdir(), `${name}-`));
+}
+
+/** Removes what `temporaryFolder` made. */
+export async function removeFolder(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+}
+
+/** A TCP port of 127.0.0.1 that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+/** Waits until `condition` answers something truthy; fails with `what` after `seconds`. */
+export async function until<T>(what: string, condition: () => Promise<T> | T, seconds = 15): Promise<NonNullable<T>> {
+  const deadline = Date.now() + seconds * 1000;
+  let last: unknown;
+  for (;;) {
+    try {
+      const value = await condition();
+      if (value !== undefined && value !== null && value !== false) return value;
+    } catch (error) {
+      last = error;
+    }
+    if (Date.now() > deadline) throw new Error(`timed out waiting for ${what}`, { cause: last });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** A program started by a test, with all that it printed; `stop` ends it and waits. */
+export class Program {
+  readonly child: ChildProcess;
+  readonly exited: Promise<number | NodeJS.Signals>;
+  output = "";
+
+  constructor(
+    command: string,
+    args: readonly string[],
+    options: { cwd?: string; env?: NodeJS.ProcessEnv; uid?: number; gid?: number } = {},
+  ) {
+    this.child = spawn(command, args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
+    for (const stream of [this.child.stdout, this.child.stderr]) {
+      stream?.setEncoding("utf8").on("data", (text: string) => (this.output += text));
+    }
+    this.exited = new Promise((resolve) => {
+      this.child.once("exit", (code, signal) => {
+        resolve(signal ?? code ?? 0);
+      });
+      this.child.once("error", (error) => {
+        this.output += error.message;
+        resolve(127);
+      });
+    });
+  }
+
+  get running(): boolean {
+    return this.child.exitCode === null && this.child.signalCode === null;
+  }
+
+  /** Waits for `ready`; fails with the program's output if it ends before. */
+  async ready(what: string, ready: () => Promise<unknown> | unknown, seconds = 15): Promise<this> {
+    try {
+      await until(
+        what,
+        async () => {
+          if (!this.running) return "ended";
+          return await ready();
+        },
+        seconds,
+      );
+    } catch (error) {
+      throw new Error(`${what} is not ready:\n${this.output}`, { cause: error });
+    }
+    if (!this.running) throw new Error(`${what} ended at its start:\n${this.output}`);
+    return this;
+  }
+
+  async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<number | NodeJS.Signals> {
+    if (this.running) this.child.kill(signal);
+    const timer = setTimeout(() => this.child.kill("SIGKILL"), 10_000);
+    const result = await this.exited;
+    clearTimeout(timer);
+    return result;
+  }
+}
