@@ -1,0 +1,68 @@
+import { z } from "zod";
+import { option } from "../../drivers/option.ts";
+import { path, text, texts, webUrl } from "./values.ts";
+
+const logLevels = ["debug", "info", "warn", "error", "critical"] as const;
+
+/** What the registry says, whom it trusts, and how it is searched. */
+export const registryOptions = {
+  loglevel: option(
+    z
+      .enum([...logLevels, "warning", "fatal"])
+      .transform((level): (typeof logLevels)[number] =>
+        level === "warning" ? "warn" : level === "fatal" ? "critical" : level,
+      )
+      .default("info"),
+    { description: "The least important messages that are logged.", env: ["LOGLEVEL"] },
+  ),
+  debug: option(z.boolean().default(false), {
+    description: "Let /v1/_ping tell versions and the host.",
+    env: ["DEBUG"],
+  }),
+  issue: option(text.optional(), { description: "What / says." }),
+  standalone: option(z.boolean().default(true), {
+    description: "Work without an index server: nobody is asked for tokens.",
+    env: ["STANDALONE"],
+  }),
+  index_endpoint: option(webUrl.default("https://index.docker.io"), {
+    description: "The index server that verifies tokens when standalone is false.",
+    env: ["INDEX_ENDPOINT"],
+  }),
+  disable_token_auth: option(z.boolean().default(false), {
+    description: "Ask nobody for tokens, even when standalone is false: a proxy in front does.",
+    env: ["DISABLE_TOKEN_AUTH"],
+  }),
+  privileged_key: option(path.optional(), {
+    description: "The PEM file with the public key whose signed requests may do everything.",
+    env: ["PRIVILEGED_KEY"],
+  }),
+  registry_endpoints: option(
+    z
+      .union([text, texts])
+      .transform((value) => (typeof value === "string" ? value : value.join(", ")))
+      .optional(),
+    { description: "What X-Docker-Endpoints tells clients, such as one.example.com, two.example.com; else the Host they asked." },
+  ),
+  search_backend: option(text.transform((name) => (name === "sqlalchemy" ? "database" : name)).optional(), {
+    description:
+      "What answers searches: database (also called sqlalchemy), or the path of a module of your own; empty finds nothing.",
+    env: ["SEARCH_BACKEND"],
+  }),
+  sqlalchemy_index_database: option(
+    z
+      .string()
+      .regex(/^(sqlite:\/\/|postgres(ql)?(\+\w+)?:\/\/)/, "is neither a sqlite:/// nor a postgresql:// URL")
+      .default("sqlite:////tmp/docker-registry.db"),
+    {
+      description:
+        "The database that search_backend: database fills: sqlite:///relative.db, sqlite:////absolute.db or postgresql://user:password@host:port/name.",
+      env: ["SQLALCHEMY_INDEX_DATABASE"],
+      secret: true,
+    },
+  ),
+  secret_key: option(text.optional(), {
+    description: "Signed the cookies of registries up to 0.6; accepted, not used.",
+    env: ["SECRET_KEY"],
+    secret: true,
+  }),
+};

@@ -1,0 +1,43 @@
+import { z } from "zod";
+import { registryOptions } from "./registry-options.ts";
+import { serverOptions } from "./server-options.ts";
+import { serviceOptions } from "./service-options.ts";
+import { storageOptions } from "./storages.ts";
+
+/** The options in the groups that the reference shows them in. */
+export const optionGroups = {
+  storage: storageOptions,
+  server: serverOptions,
+  registry: registryOptions,
+  services: serviceOptions,
+} as const;
+
+/** Every option of a flavor; what it yields is `Settings`. `load` has read files and environment before. */
+export const settingsSchema = z.object({
+  ...storageOptions,
+  ...serverOptions,
+  ...registryOptions,
+  ...serviceOptions,
+});
+
+/** The option of a section without which the section is off. A section not named here is off when it is empty. */
+export const sectionSwitches: Readonly<Record<string, string>> = {
+  cache: "host",
+  cache_lru: "host",
+  mirroring: "source",
+  email_exceptions: "smtp_host",
+  cors: "origins",
+};
+
+/** What a flavor comes to: every option by its own name, defaults filled in, `file` become `local`, sizes become bytes. */
+export type Settings = Immutable<z.output<typeof settingsSchema>>;
+
+/** What may be written in a flavor, once text has become values. */
+export type SettingsInput = Immutable<z.input<typeof settingsSchema>>;
+
+/** `values` with the defaults of all other options, without a file or an environment. Throws zod's error. */
+export function settingsOf(values: SettingsInput): Settings {
+  return settingsSchema.parse(values);
+}
+
+type Immutable<T> = T extends object ? { readonly [K in keyof T]: Immutable<T[K]> } : T;

@@ -1,0 +1,87 @@
+import { z } from "zod";
+import { option } from "../../drivers/option.ts";
+
+const storageNames = ["local", "memory"] as const;
+
+/** The options that say where images are kept. */
+export const storageOptions = {
+  storage: option(
+    z
+      .enum([...storageNames, "file"])
+      .transform((name): (typeof storageNames)[number] => (name === "file" ? "local" : name)),
+    { description: "Where images are kept: local (also called file) is a folder, memory forgets everything at the end." },
+  ),
+  storage_path: option(z.string().default("/tmp/registry").meta({ format: "path" }), {
+    description: "The folder that images are kept in, or the prefix of their keys in an object store.",
+    env: ["STORAGE_PATH"],
+  }),
+};
+
+/** The options of a storage that configuration files name but this version doesn't have. */
+export interface AbsentStorage {
+  /** Whether it is planned at all. */
+  readonly planned: boolean;
+  readonly options: readonly string[];
+}
+
+const boto = ["boto_bucket", "boto_host", "boto_port", "boto_debug", "boto_calling_format"];
+
+const swift = [
+  "swift_authurl",
+  "swift_container",
+  "swift_user",
+  "swift_password",
+  "swift_tenant_name",
+  "swift_region_name",
+  "swift_auth_version",
+  "swift_cacert",
+  "swift_object_storage_url",
+];
+
+/** Storages that files of the original choose: their options are no mistakes, but choosing one is. */
+export const absentStorages: Readonly<Record<string, AbsentStorage>> = {
+  s3: {
+    planned: true,
+    options: [
+      "s3_access_key",
+      "s3_secret_key",
+      "s3_bucket",
+      "s3_region",
+      "s3_encrypt",
+      "s3_secure",
+      "s3_use_sigv4",
+      ...boto,
+    ],
+  },
+  gcs: { planned: true, options: ["gs_access_key", "gs_secret_key", "gs_secure", "oauth2", ...boto] },
+  swift: { planned: true, options: swift },
+  glance: { planned: true, options: ["storage_alternate", ...swift] },
+  elliptics: {
+    planned: true,
+    options: [
+      "elliptics_nodes",
+      "elliptics_groups",
+      "elliptics_wait_timeout",
+      "elliptics_check_timeout",
+      "elliptics_io_thread_num",
+      "elliptics_net_thread_num",
+      "elliptics_nonblocking_io_thread_num",
+      "elliptics_verbosity",
+      "elliptics_loglevel",
+      "elliptics_logfile",
+      "elliptics_addr_family",
+      "elliptics_namespace",
+      "elliptics_node_flags",
+    ],
+  },
+  azureblob: {
+    planned: false,
+    options: [
+      "azure_storage_account_name",
+      "azure_storage_account_key",
+      "azure_storage_container",
+      "azure_use_https",
+    ],
+  },
+  oss: { planned: false, options: ["oss_host", "oss_bucket", "oss_accessid", "oss_accesskey"] },
+};
