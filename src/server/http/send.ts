@@ -1,0 +1,114 @@
+import { setImmediate } from "node:timers/promises";
+import type { ServerResponse } from "node:http";
+import type { Readable } from "node:stream";
+import type { Context } from "koa";
+import { ClientGone } from "./hang-up.ts";
+import { parseRange, type ByteRange } from "./range.ts";
+
+/** An object to be sent: its whole size in bytes, and how to open all or a part of it. */
+export interface Sendable {
+  readonly size: number;
+  readonly open: (range?: ByteRange) => Promise<Readable>;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Seconds that a client may take nothing before it is cut off; 0 is for ever. */
+  readonly idleTimeout?: number;
+}
+
+/** How much is handed to the socket at once, and before other requests get their turn, in bytes. */
+const piece = 256 * 1024;
+const turn = 1024 * 1024;
+
+/**
+ * Answers GET or HEAD with an object or the part that `Range` asks for: 200, 206 or 416 (empty, as docker needs to
+ * see that it has everything). Resolves when all is sent. `open` is called before the headers go out, so its
+ * rejection is still an answer; a source that fails or ends early later rejects after the headers, which
+ * `errorHandling` turns into a cut connection. Rejects with `ClientGone` when the client leaves or stalls.
+ */
+export async function sendObject(ctx: Context, object: Sendable): Promise<void> {
+  const range = wantedRange(ctx, object);
+  ctx.set({ "Content-Type": "application/octet-stream", ...object.headers, "Accept-Ranges": "bytes" });
+  if (range === "unsatisfiable") {
+    ctx.status = 416;
+    ctx.set({ "Content-Range": `bytes */${object.size}`, "Content-Length": "0" });
+    begin(ctx).end();
+    return;
+  }
+  const { start, end } = range ?? { start: 0, end: object.size };
+  const source = ctx.method === "HEAD" ? undefined : await object.open(range);
+  ctx.status = range ? 206 : 200;
+  if (range) ctx.set("Content-Range", `bytes ${start}-${end - 1}/${object.size}`);
+  ctx.set("Content-Length", String(end - start));
+  const response = begin(ctx);
+  if (source) await copy(source, response, end - start, object.idleTimeout ?? 0);
+  else response.end();
+}
+
+/** `If-Range` with another validator than ours means that the client's part is of another object: send it whole. */
+function wantedRange(ctx: Context, { size, headers = {} }: Sendable): ReturnType<typeof parseRange> {
+  if (ctx.method !== "GET") return undefined;
+  const condition = ctx.get("If-Range");
+  const validators = [headers["ETag"], headers["Last-Modified"]];
+  return condition === "" || validators.includes(condition) ? parseRange(ctx.get("Range"), size) : undefined;
+}
+
+/** Takes the response from Koa: what is sent here is awaited here. */
+function begin(ctx: Context): ServerResponse {
+  ctx.respond = false;
+  return ctx.res;
+}
+
+async function copy(source: Readable, response: ServerResponse, length: number, idleTimeout: number): Promise<void> {
+  const leave = (): void => {
+    source.destroy(new ClientGone());
+  };
+  response.once("close", leave);
+  if (response.destroyed || response.req.socket.destroyed) leave();
+  let sent = 0;
+  let sentThisTurn = 0;
+  try {
+    for await (const chunk of source as AsyncIterable<Uint8Array>) {
+      for (let offset = 0; offset < chunk.length; offset += piece) {
+        const part = chunk.subarray(offset, offset + piece);
+        sent += part.length;
+        if (sent > length) throw new Error(`The storage has more bytes than the ${length} it promised`);
+        if (!response.write(part)) await emptied(response, "drain", idleTimeout);
+        sentThisTurn += part.length;
+        if (sentThisTurn >= turn) {
+          sentThisTurn = 0;
+          await setImmediate();
+        }
+      }
+    }
+    if (sent < length) throw new Error(`The storage ended after ${sent} of ${length} bytes`);
+    response.end();
+    await emptied(response, "finish", idleTimeout);
+  } finally {
+    response.off("close", leave);
+    source.destroy();
+  }
+}
+
+/**
+ * Waits until the socket has taken what was written. Node's own socket timeout notices a client that takes a little
+ * of it, and destroys the socket of one that takes nothing; after "finish" Node sets it anew for the next request.
+ */
+async function emptied(response: ServerResponse, event: "drain" | "finish", idleTimeout: number): Promise<void> {
+  const socket = response.socket;
+  socket?.setTimeout(idleTimeout * 1000);
+  await new Promise<void>((resolve, reject) => {
+    const done = (): void => {
+      response.off("close", gone);
+      if (event === "drain") socket?.setTimeout(0);
+      resolve();
+    };
+    const gone = (): void => {
+      response.off(event, done);
+      reject(new ClientGone());
+    };
+    if (response.closed) {
+      gone();
+      return;
+    }
+    response.once(event, done).once("close", gone);
+  });
+}
