@@ -1,4 +1,5 @@
 import { digestParts, type Digest } from "./digest.ts";
+import { quoteElement, type ImageId, type RepositoryName, type TagName } from "./names.ts";
 
 /*
  * Every key of the store is made here. Below the storage path:
@@ -12,13 +13,69 @@ import { digestParts, type Digest } from "./digest.ts";
  *   repositories/<namespace>/<name>/
  *     _index_images  _images_list  _private  json
  *     tag_<tag>  tag<tag>_json
- *   _registryctl/                                  ours; nothing a peer would trip over
- *     uploads/<uuid>                               bodies on their way to a blob
- *     v1/images/<id>/layers/<payload hex>          descriptor of a layer that was put for the image
- *     v1/images/<id>/contested                     two clients pushed the image at the same time
+ *   _registryctl/                                  ours; nothing that a peer would trip over
+ *     uploads/<uuid>                               content on its way to a blob
+ *     v1/images/<id>/layers/<payload hex>          a layer that was put for the image, by its payload checksum
+ *     v1/images/<id>/contested                     several clients pushed the image at the same time
+ *
+ * Components of names are quoted as docker-registry 0.8 and 0.9 did. Versions up to 0.7 quoted less, so a name with odd
+ * characters has a second place where it is looked for: functions that answer a list give the place to write first.
  */
 
 export const blobKey = (digest: Digest): string => {
   const { algorithm, hex } = digestParts(digest);
   return `docker/registry/v2/blobs/${algorithm}/${hex.slice(0, 2)}/${hex}/data`;
 };
+
+export const uploadKey = (uuid: string): string => `_registryctl/uploads/${uuid}`;
+
+/** A document of the Python registry's image folder. */
+export type ImageFile = "json" | "ancestry" | "layer" | "_checksum" | "_inprogress" | "_files" | "_diff";
+
+export const imageKey = (id: ImageId, file: ImageFile): string => `images/${id}/${file}`;
+
+export const layerRecordPrefix = (id: ImageId): string => `_registryctl/v1/images/${id}/layers`;
+
+export const layerRecordKey = (id: ImageId, payload: Digest): string =>
+  `${layerRecordPrefix(id)}/${digestParts(payload).hex}`;
+
+export const contestedKey = (id: ImageId): string => `_registryctl/v1/images/${id}/contested`;
+
+export const repositoriesPrefix = "repositories";
+
+/** The folders that may hold the repository. */
+export const repositoryFolders = ({ namespace, name }: RepositoryName): readonly [string, ...string[]] => {
+  const written = `${repositoriesPrefix}/${quoteElement(namespace)}/${quoteElement(name)}`;
+  return withOlder(written, olderComponent(namespace) && `${repositoriesPrefix}/${namespace}/${name}`);
+};
+
+/** A document of the Python registry's repository folder that belongs to no tag. */
+export type RepositoryFile = "_index_images" | "_images_list" | "_private" | "json";
+
+export const repositoryKeys = (repository: RepositoryName, file: RepositoryFile): readonly [string, ...string[]] =>
+  inFolders(repository, [file]);
+
+export const tagKeys = (repository: RepositoryName, tag: TagName): readonly [string, ...string[]] =>
+  inFolders(repository, withOlder(`tag_${quoteElement(tag)}`, olderComponent(tag) && `tag_${tag}`));
+
+export const tagJsonKeys = (repository: RepositoryName, tag: TagName): readonly [string, ...string[]] =>
+  inFolders(repository, withOlder(`tag${quoteElement(tag)}_json`, olderComponent(tag) && `tag${tag}_json`));
+
+/** What follows `tag_` in the file names of tags. */
+export const tagFilePrefix = "tag_";
+
+function inFolders(repository: RepositoryName, files: readonly [string, ...string[]]): readonly [string, ...string[]] {
+  const [folder, ...older] = repositoryFolders(repository);
+  const [file, ...olderFiles] = files;
+  const rest = [folder, ...older].flatMap((f) => [file, ...olderFiles].map((name) => `${f}/${name}`));
+  return [`${folder}/${file}`, ...rest.slice(1)];
+}
+
+function withOlder(written: string, older: string | false): readonly [string, ...string[]] {
+  return older === false || older === written ? [written] : [written, older];
+}
+
+/** Whether versions up to 0.7 could have kept `text` unquoted as one component. */
+function olderComponent(text: string): boolean {
+  return text !== "." && text !== ".." && !text.includes("/");
+}

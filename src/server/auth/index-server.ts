@@ -1,0 +1,70 @@
+import { RegistryError } from "../errors.ts";
+import { isObject, parseJson } from "../registry/documents.ts";
+import { repositoryText, type ImageId, type RepositoryName } from "../registry/names.ts";
+import type { Repositories } from "../registry/repositories.ts";
+import { coversMethod, parseToken, unauthorized, type Access, type Token } from "./access.ts";
+import type { SignedRequest } from "./signature.ts";
+
+const timeoutMilliseconds = 10_000;
+const largestAnswer = 32 * 1024 * 1024;
+
+/**
+ * Access by tokens of an index server (`standalone: false`): every request's token is shown to the index, whose list of
+ * the repository's images is kept, and says what may be pushed.
+ */
+export function indexServerAccess(endpoint: string, repositories: Repositories): Access {
+  const base = endpoint.replace(/\/+$/, "");
+  const repositoryUrl = ({ namespace, name }: RepositoryName) =>
+    `${base}/v1/repositories/${encodeURIComponent(namespace)}/${name}`;
+  return {
+    authorize: async (request, repository) => {
+      const token = parseToken(request);
+      if (!token || !coversMethod(token, request.method)) throw unauthorized();
+      if (repository && repositoryText(repository) !== repositoryText(token.repository)) throw unauthorized();
+      const answer = await ask(`${repositoryUrl(token.repository)}/images`, token);
+      if (!Array.isArray(answer)) throw unauthorized();
+      const ids = answer.map((item: unknown) => (isObject(item) ? item["id"] : undefined));
+      await repositories.setIndexServerImages(
+        token.repository,
+        ids.filter((id) => typeof id === "string"),
+      );
+    },
+    tokenRepository: (request) => parseToken(request)?.repository,
+    mayPush: async (request, image) => {
+      const token = parseToken(request);
+      return token !== undefined && (await repositories.indexServerImages(token.repository)).includes(image);
+    },
+    mayUse: async (request: SignedRequest, image: ImageId) => {
+      const token = parseToken(request);
+      if (!token) return false;
+      const answer = await ask(`${repositoryUrl(token.repository)}/layer/${image}/access`, token);
+      return isObject(answer) && answer["access"] === true;
+    },
+  };
+}
+
+/** The index's answer as JSON; undefined when it refuses. Rejects with UPSTREAM_UNAVAILABLE when it does not answer. */
+async function ask(url: string, token: Token): Promise<unknown> {
+  try {
+    const response = await fetch(url, {
+      headers: { authorization: token.authorization, accept: "application/json" },
+      signal: AbortSignal.timeout(timeoutMilliseconds),
+    });
+    const bytes = await limited(response);
+    if (response.status >= 500) throw new Error(`the index server answered ${response.status}`);
+    return response.status === 200 ? parseJson(bytes) : undefined;
+  } catch (cause) {
+    throw new RegistryError("UPSTREAM_UNAVAILABLE", { cause });
+  }
+}
+
+async function limited(response: Response): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of response.body ?? []) {
+    size += chunk.length;
+    if (size > largestAnswer) throw new Error("the index server's answer is too large");
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}

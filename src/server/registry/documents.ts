@@ -1,0 +1,79 @@
+import type { StorageDriver } from "../../drivers/storage/driver.ts";
+import { isNotFound } from "../../drivers/storage/errors.ts";
+
+/** Small objects, read and written whole. Absence is undefined; every other failure of the driver passes through. */
+export class Documents {
+  readonly #driver: StorageDriver;
+
+  constructor(driver: StorageDriver) {
+    this.#driver = driver;
+  }
+
+  /** The first of `keys` that exists. */
+  async read(...keys: readonly string[]): Promise<Buffer | undefined> {
+    for (const key of keys) {
+      try {
+        const chunks: Uint8Array[] = [];
+        for await (const chunk of await this.#driver.read(key)) chunks.push(chunk as Uint8Array);
+        return Buffer.concat(chunks);
+      } catch (error) {
+        if (!isNotFound(error)) throw error;
+      }
+    }
+    return undefined;
+  }
+
+  /** The first of `keys` that exists, parsed; undefined too when it is no JSON (a crash of the Python registry left half files). */
+  async readJson(...keys: readonly string[]): Promise<unknown> {
+    const bytes = await this.read(...keys);
+    return bytes && parseJson(bytes);
+  }
+
+  async write(key: string, content: string | Uint8Array): Promise<void> {
+    const bytes = typeof content === "string" ? Buffer.from(content) : content;
+    await this.#driver.write(key, once(bytes), bytes.length);
+  }
+
+  /** Whether one of `keys` exists. */
+  async has(...keys: readonly string[]): Promise<boolean> {
+    return (await this.size(...keys)) !== undefined;
+  }
+
+  /** The size in bytes of the first of `keys` that exists. */
+  async size(...keys: readonly string[]): Promise<number | undefined> {
+    for (const key of keys) {
+      try {
+        return (await this.#driver.stat(key)).size;
+      } catch (error) {
+        if (!isNotFound(error)) throw error;
+      }
+    }
+    return undefined;
+  }
+
+  /** Deletes every one of `keys`; answers whether one was there. */
+  async delete(...keys: readonly string[]): Promise<boolean> {
+    const existed = await this.has(...keys);
+    for (const key of keys) await this.#driver.delete(key);
+    return existed;
+  }
+}
+
+/** The value, or undefined when `bytes` are not UTF-8 or not JSON. */
+export function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether `value` is a JSON object. */
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  await Promise.resolve();
+  yield bytes;
+}

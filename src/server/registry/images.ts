@@ -1,0 +1,108 @@
+import type { Readable } from "node:stream";
+import type { ByteRange, StorageDriver } from "../../drivers/storage/driver.ts";
+import { RegistryError } from "../errors.ts";
+import { parseDigest, type Descriptor, type Digest } from "./digest.ts";
+import { isObject, parseJson, type Documents } from "./documents.ts";
+import { isImageId, type ImageId } from "./names.ts";
+import { blobKey, imageKey, layerRecordKey } from "./paths.ts";
+
+/** Where an image stands: a push makes it `inProgress`, its accepted checksum `complete`. */
+export type ImageState = "absent" | "inProgress" | "complete";
+
+/** A layer's bytes as they were pushed. */
+export interface Layer {
+  readonly size: number;
+  /** Its object in the store, for front ends that send it in our place. */
+  readonly key: string;
+  open(range?: ByteRange): Promise<Readable>;
+}
+
+/** A layer that was put for an image: the blob, and what a checksum may say of it. */
+export interface LayerRecord extends Descriptor {
+  /** sha256 of the image's JSON, a newline and the layer. */
+  readonly payload: Digest;
+  /** Digest of the image's JSON that `payload` was computed with. */
+  readonly json: Digest;
+  /** Only where the client was docker before 0.10. */
+  readonly tarsum?: string;
+}
+
+/** Reads V1 images, whichever version of whichever registry wrote them. Pushing is `ImagePush`. */
+export class Images {
+  readonly #driver: StorageDriver;
+  readonly #documents: Documents;
+
+  constructor(driver: StorageDriver, documents: Documents) {
+    this.#driver = driver;
+    this.#documents = documents;
+  }
+
+  /** An image is in progress from the first byte of its push, before it exists, so that nothing half is ever read. */
+  async state(id: ImageId): Promise<ImageState> {
+    if (await this.#documents.has(imageKey(id, "_inprogress"))) return "inProgress";
+    return (await this.#documents.has(imageKey(id, "json"))) ? "complete" : "absent";
+  }
+
+  /** Rejects with IMAGE_IN_PROGRESS or IMAGE_UNKNOWN. */
+  async requireComplete(id: ImageId): Promise<void> {
+    const state = await this.state(id);
+    if (state === "inProgress") throw new RegistryError("IMAGE_IN_PROGRESS");
+    if (state === "absent") throw new RegistryError("IMAGE_UNKNOWN");
+  }
+
+  /** Whether the image may be tagged or be a parent: its JSON is there, its push may still be going on. */
+  async exists(id: ImageId): Promise<boolean> {
+    return await this.#documents.has(imageKey(id, "json"));
+  }
+
+  /** The JSON document, byte for byte. Rejects with IMAGE_UNKNOWN. */
+  async json(id: ImageId): Promise<Buffer> {
+    const bytes = await this.#documents.read(imageKey(id, "json"));
+    if (!bytes) throw new RegistryError("IMAGE_UNKNOWN");
+    return bytes;
+  }
+
+  /** The ids from the image down to its base. Stores of crashed registries lack the document: it is walked instead. */
+  async ancestry(id: ImageId): Promise<readonly ImageId[]> {
+    const chain: ImageId[] = [];
+    for (let next: unknown = id; isImageId(next) && !chain.includes(next);) {
+      const stored = await this.#documents.readJson(imageKey(next, "ancestry"));
+      if (Array.isArray(stored) && stored.every(isImageId)) return [...chain, ...stored];
+      chain.push(next);
+      const json = parseJson(await this.json(next));
+      next = isObject(json) ? json["parent"] : undefined;
+    }
+    return chain;
+  }
+
+  /** Checksums as stored: `sha256:…` of the payload, `tarsum+sha256:…`, or none. */
+  async checksums(id: ImageId): Promise<readonly string[]> {
+    const bytes = await this.#documents.read(imageKey(id, "_checksum"));
+    if (!bytes) return [];
+    const value = parseJson(bytes);
+    if (Array.isArray(value)) return value.filter((item) => typeof item === "string");
+    return [bytes.toString("latin1").trim()].filter((text) => /^[\w+.-]+:[0-9a-f]+$/.test(text));
+  }
+
+  /** The layer that the accepted checksum names, else the old registry's file. Rejects with IMAGE_UNKNOWN. */
+  async layer(id: ImageId): Promise<Layer> {
+    for (const checksum of await this.checksums(id)) {
+      if (!checksum.startsWith("sha256:")) continue;
+      const record = await this.layerRecord(layerRecordKey(id, parseDigest(checksum)));
+      if (record) return this.#layerAt(blobKey(record.digest), record.size);
+    }
+    const size = await this.#documents.size(imageKey(id, "layer"));
+    if (size === undefined) throw new RegistryError("IMAGE_UNKNOWN");
+    return this.#layerAt(imageKey(id, "layer"), size);
+  }
+
+  /** The record at `key`, or undefined. */
+  async layerRecord(key: string): Promise<LayerRecord | undefined> {
+    const value = await this.#documents.readJson(key);
+    return isObject(value) ? (value as unknown as LayerRecord) : undefined;
+  }
+
+  #layerAt(key: string, size: number): Layer {
+    return { key, size, open: async (range) => await this.#driver.read(key, range) };
+  }
+}

@@ -1,0 +1,108 @@
+import type { StorageDriver } from "../../drivers/storage/driver.ts";
+import { RegistryError } from "../errors.ts";
+import type { Events } from "../events/events.ts";
+import { isObject, type Documents } from "./documents.ts";
+import { KeyedLock } from "./keyed-lock.ts";
+import { isImageId, repositoryOfFolders, repositoryText, type ImageId, type RepositoryName } from "./names.ts";
+import { repositoriesPrefix, repositoryFolders, repositoryKeys } from "./paths.ts";
+import { pythonJson } from "./python-json.ts";
+
+/** Who may see a repository, as the original's properties have it. */
+export type Visibility = "public" | "private";
+
+/** What V1 keeps of a repository beside its tags: the list of its images and whether it is private. */
+export class Repositories {
+  readonly #driver: StorageDriver;
+  readonly #documents: Documents;
+  readonly #events: Events;
+  readonly #lock = new KeyedLock();
+
+  constructor(parts: { readonly driver: StorageDriver; readonly documents: Documents; readonly events: Events }) {
+    this.#driver = parts.driver;
+    this.#documents = parts.documents;
+    this.#events = parts.events;
+  }
+
+  async exists(repository: RepositoryName): Promise<boolean> {
+    for (const folder of repositoryFolders(repository)) {
+      for await (const child of this.#driver.children(folder)) return child !== "";
+    }
+    return false;
+  }
+
+  /** The list of images as the last PUT left it, byte for byte. Rejects with INDEX_IMAGES_UNKNOWN. */
+  async indexImages(repository: RepositoryName): Promise<Buffer> {
+    const bytes = await this.#documents.read(...repositoryKeys(repository, "_index_images"));
+    if (!bytes) throw new RegistryError("INDEX_IMAGES_UNKNOWN");
+    return bytes;
+  }
+
+  /**
+   * The first list is kept byte for byte. Later ones are merged: by id, new entries first; of the entries with one id the
+   * first that has a checksum counts, and only id and checksum are kept. Rejects with DATA_INVALID.
+   */
+  async putIndexImages(repository: RepositoryName, bytes: Buffer, list: readonly unknown[]): Promise<void> {
+    const keys = repositoryKeys(repository, "_index_images");
+    await this.#lock.run(keys[0], async () => {
+      const stored = await this.#documents.readJson(...keys);
+      const merged = Array.isArray(stored) ? pythonJson(mergedImages([...list, ...(stored as unknown[])])) : bytes;
+      await this.#documents.write(keys[0], merged);
+    });
+    await this.#events.emit({ type: "repository.updated", repository: repositoryText(repository) });
+  }
+
+  async visibility(repository: RepositoryName): Promise<Visibility> {
+    return (await this.#documents.has(...repositoryKeys(repository, "_private"))) ? "private" : "public";
+  }
+
+  async setVisibility(repository: RepositoryName, visibility: Visibility): Promise<void> {
+    const keys = repositoryKeys(repository, "_private");
+    if (visibility === "private") await this.#documents.write(keys[0], "");
+    else await this.#documents.delete(...keys);
+  }
+
+  /** The ids that the index server named for the repository when it last vouched for a token; none if it never did. */
+  async indexServerImages(repository: RepositoryName): Promise<readonly ImageId[]> {
+    const stored = await this.#documents.readJson(...repositoryKeys(repository, "_images_list"));
+    return Array.isArray(stored) ? stored.filter(isImageId) : [];
+  }
+
+  async setIndexServerImages(repository: RepositoryName, ids: readonly string[]): Promise<void> {
+    await this.#documents.write(repositoryKeys(repository, "_images_list")[0], pythonJson(ids));
+  }
+
+  /** Removes all that names the repository; its images stay. Rejects with REPOSITORY_UNKNOWN. */
+  async delete(repository: RepositoryName): Promise<void> {
+    let found = false;
+    for (const folder of repositoryFolders(repository)) {
+      for await (const { key } of this.#driver.list(folder)) {
+        found = true;
+        await this.#driver.delete(key);
+      }
+    }
+    if (!found) throw new RegistryError("REPOSITORY_UNKNOWN");
+    await this.#events.emit({ type: "repository.deleted", repository: repositoryText(repository) });
+  }
+
+  /** Every repository of the store, each once. */
+  async *all(): AsyncGenerator<RepositoryName> {
+    for await (const namespaceFolder of this.#driver.children(repositoriesPrefix)) {
+      for await (const nameFolder of this.#driver.children(`${repositoriesPrefix}/${namespaceFolder}`)) {
+        const repository = repositoryOfFolders(namespaceFolder, nameFolder);
+        if (repository) yield repository;
+      }
+    }
+  }
+}
+
+function mergedImages(entries: readonly unknown[]): readonly unknown[] {
+  const byId = new Map<string, { readonly id: string; readonly checksum?: unknown }>();
+  for (const entry of entries) {
+    const id = isObject(entry) ? entry["id"] : undefined;
+    if (!isObject(entry) || typeof id !== "string") throw new RegistryError("DATA_INVALID");
+    const checksum = entry["checksum"];
+    if (byId.get(id)?.checksum !== undefined) continue;
+    byId.set(id, checksum === undefined ? { id } : { id, checksum });
+  }
+  return [...byId.values()];
+}

@@ -1,0 +1,94 @@
+import type { StorageDriver } from "../../drivers/storage/driver.ts";
+import { RegistryError } from "../errors.ts";
+import type { Documents } from "./documents.ts";
+import type { Images } from "./images.ts";
+import { isImageId, parseTagName, unquoteElement, type ImageId, type RepositoryName, type TagName } from "./names.ts";
+import { repositoryFolders, repositoryKeys, tagFilePrefix, tagJsonKeys, tagKeys } from "./paths.ts";
+import type { Repositories } from "./repositories.ts";
+
+/** A tag and the image it names. */
+export interface Tag {
+  readonly name: string;
+  readonly image: ImageId;
+}
+
+/** The tags of repositories. */
+export class Tags {
+  readonly #driver: StorageDriver;
+  readonly #documents: Documents;
+  readonly #images: Images;
+  readonly #repositories: Repositories;
+
+  constructor(parts: {
+    readonly driver: StorageDriver;
+    readonly documents: Documents;
+    readonly images: Images;
+    readonly repositories: Repositories;
+  }) {
+    this.#driver = parts.driver;
+    this.#documents = parts.documents;
+    this.#images = parts.images;
+    this.#repositories = parts.repositories;
+  }
+
+  /** The tags in the order of their file names. Rejects with REPOSITORY_UNKNOWN before the first. */
+  async list(repository: RepositoryName): Promise<readonly Tag[]> {
+    if (!(await this.#repositories.exists(repository))) throw new RegistryError("REPOSITORY_UNKNOWN");
+    const tags = new Map<string, ImageId>();
+    for (const folder of repositoryFolders(repository)) {
+      for await (const file of this.#driver.children(folder)) {
+        if (!file.startsWith(tagFilePrefix)) continue;
+        const quoted = file.slice(tagFilePrefix.length);
+        const image = await this.#image([`${folder}/${file}`]);
+        const name = unquoteElement(quoted) ?? quoted;
+        if (image !== undefined && !tags.has(name)) tags.set(name, image);
+      }
+    }
+    return [...tags].map(([name, image]) => ({ name, image }));
+  }
+
+  /** Rejects with TAG_UNKNOWN. */
+  async image(repository: RepositoryName, tag: TagName): Promise<ImageId> {
+    const image = await this.#image(tagKeys(repository, tag));
+    if (image === undefined) throw new RegistryError("TAG_UNKNOWN");
+    return image;
+  }
+
+  /**
+   * Points the tag at an image, whose push may still be going on. `json` is the document about who set it; for `latest`
+   * it is the repository's too. Rejects with IMAGE_UNKNOWN.
+   */
+  async put(repository: RepositoryName, tag: TagName, image: ImageId, json: string): Promise<void> {
+    if (!(await this.#images.exists(image))) throw new RegistryError("IMAGE_UNKNOWN");
+    await this.#documents.write(tagJsonKeys(repository, tag)[0], json);
+    if (tag === "latest") await this.#documents.write(repositoryKeys(repository, "json")[0], json);
+    await this.#documents.write(tagKeys(repository, tag)[0], image);
+  }
+
+  /** Rejects with TAG_UNKNOWN. */
+  async delete(repository: RepositoryName, tag: TagName): Promise<void> {
+    if (!(await this.#documents.delete(...tagKeys(repository, tag)))) {
+      throw new RegistryError("TAG_UNKNOWN", { message: `Tag not found: ${tag}` });
+    }
+    await this.#documents.delete(...tagJsonKeys(repository, tag));
+    if (tag === "latest") await this.#documents.delete(...repositoryKeys(repository, "json"));
+  }
+
+  /** The document about who set the tag, byte for byte, or undefined. */
+  async json(repository: RepositoryName, tag: TagName): Promise<Buffer | undefined> {
+    return await this.#documents.read(...tagJsonKeys(repository, tag));
+  }
+
+  /** The document of `latest`, byte for byte, or undefined. */
+  async repositoryJson(repository: RepositoryName): Promise<Buffer | undefined> {
+    return (
+      (await this.#documents.read(...repositoryKeys(repository, "json"))) ??
+      (await this.json(repository, parseTagName("latest")))
+    );
+  }
+
+  async #image(keys: readonly string[]): Promise<ImageId | undefined> {
+    const text = (await this.#documents.read(...keys))?.toString("latin1").trim();
+    return isImageId(text) ? text : undefined;
+  }
+}
