@@ -1,0 +1,74 @@
+import { randomUUID } from "node:crypto";
+import { link, open, rename, rm } from "node:fs/promises";
+import { CommandError } from "./exit.ts";
+
+/** A file to be written; `secret` ones are readable by their owner alone. */
+export interface NewFile {
+  readonly path: string;
+  readonly content: string;
+  readonly secret?: boolean;
+}
+
+/**
+ * Writes all files or none, each whole or not at all. Without `force` a file that exists is a failure, also when it
+ * appears at the same moment, and stays as it is.
+ */
+export async function writeFiles(files: readonly NewFile[], force: boolean): Promise<void> {
+  const steps = files.map((file) => {
+    const unique = `${file.path}.${randomUUID()}`;
+    return { file, path: file.path, temporary: `${unique}.tmp`, kept: `${unique}.old` };
+  });
+  const done: (typeof steps)[number][] = [];
+  try {
+    for (const { file, temporary } of steps) await writeDurably(temporary, file);
+    for (const step of steps) {
+      if (force) {
+        await keep(step.path, step.kept);
+        await rename(step.temporary, step.path);
+      } else {
+        await link(step.temporary, step.path);
+      }
+      done.push(step);
+    }
+  } catch (error) {
+    for (const { path, kept } of done) {
+      await rm(path);
+      await keep(kept, path);
+    }
+    throw explained(error, files);
+  } finally {
+    for (const { temporary, kept } of steps) {
+      await rm(temporary, { force: true });
+      await rm(kept, { force: true });
+    }
+  }
+}
+
+async function keep(path: string, copy: string): Promise<void> {
+  try {
+    await link(path, copy);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ENOENT";
+}
+
+async function writeDurably(path: string, { content, secret }: NewFile): Promise<void> {
+  const handle = await open(path, "wx", secret ? 0o600 : 0o644);
+  try {
+    await handle.writeFile(content);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function explained(error: unknown, files: readonly NewFile[]): unknown {
+  if (!(error instanceof Error) || !("code" in error)) return error;
+  const path = "dest" in error && typeof error.dest === "string" ? error.dest : files[0]?.path;
+  if (error.code === "EEXIST") return new CommandError("failed", `${path ?? "the file"} exists; --force replaces it`);
+  return new CommandError("failed", "cannot write", { cause: error });
+}

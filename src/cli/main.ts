@@ -1,0 +1,29 @@
+import { run } from "./program.ts";
+
+const controller = new AbortController();
+
+// The first signal asks to finish in order; the second one means it.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.on(signal, () => {
+    if (controller.signal.aborted) process.exit(130);
+    controller.abort(new Error(`stopped by ${signal}`));
+  });
+}
+
+// A reader that has seen enough (`registryctl … | head`) is no failure.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(process.exitCode ?? 0);
+    throw error;
+  });
+}
+
+process.exitCode = await run(process.argv.slice(2), {
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  env: process.env,
+  cwd: process.cwd(),
+  signal: controller.signal,
+  self: [process.execPath, ...process.argv.slice(1, 2)],
+});

@@ -1,0 +1,1 @@
+export { sign, signatureText, verify, type SignatureHash, type SignedRequest } from "./auth/signature.ts";
