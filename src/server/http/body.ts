@@ -1,6 +1,8 @@
 import { Buffer } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { setImmediate } from "node:timers/promises";
 import { RegistryError } from "../errors.ts";
+import { milliseconds } from "./timeout.ts";
 
 /** The two sides of a request, as a Koa context and a plain handler have them. */
 export interface Exchange {
@@ -13,6 +15,9 @@ export interface BodyLimits {
   readonly limit?: number;
   readonly idleTimeout?: number;
 }
+
+/** How much is read of a fast client before other requests get their turn, in bytes. */
+const turn = 1024 * 1024;
 
 const awaitingContinue = new WeakSet<IncomingMessage>();
 const received = new WeakMap<IncomingMessage, number>();
@@ -71,6 +76,7 @@ async function* receive(
 ): AsyncGenerator<Uint8Array> {
   if (awaitingContinue.delete(request) && !response.headersSent) response.writeContinue();
   const wait = waiting(request, idleTimeout);
+  let readThisTurn = 0;
   try {
     for (;;) {
       const chunk = request.read() as Buffer | null;
@@ -78,6 +84,11 @@ async function* receive(
         received.set(request, receivedBytes(request) + chunk.length);
         if (receivedBytes(request) > limit) throw tooLarge(limit);
         yield chunk;
+        readThisTurn += chunk.length;
+        if (readThisTurn >= turn) {
+          readThisTurn = 0;
+          await setImmediate();
+        }
       } else if (request.readableEnded) {
         return;
       } else if (request.destroyed) {
@@ -101,7 +112,7 @@ function waiting(request: IncomingMessage, idleTimeout: number): { forChange(): 
     else changed = true;
   };
   for (const event of events) request.on(event, change);
-  const timer = idleTimeout > 0 ? setTimeout(() => settle?.(false), idleTimeout * 1000) : undefined;
+  const timer = idleTimeout > 0 ? setTimeout(() => settle?.(false), milliseconds(idleTimeout)) : undefined;
   return {
     async forChange() {
       if (!changed) {

@@ -27,7 +27,7 @@ export interface ErrorHandling {
 }
 
 const failures = new WeakMap<Context["req"], Error>();
-const keptHeaders = ["allow", "retry-after", "www-authenticate"];
+const keptHeaders = ["allow", "connection", "retry-after", "www-authenticate"];
 
 /** Why a request failed, once `errorHandling` has seen it; for the request log. */
 export function failureOf(request: Context["req"]): Error | undefined {

@@ -4,6 +4,7 @@ import type { Readable } from "node:stream";
 import type { Context } from "koa";
 import { ClientGone } from "./hang-up.ts";
 import { parseRange, type ByteRange } from "./range.ts";
+import { milliseconds } from "./timeout.ts";
 
 /** An object to be sent: its whole size in bytes, and how to open all or a part of it. */
 export interface Sendable {
@@ -14,8 +15,7 @@ export interface Sendable {
   readonly idleTimeout?: number;
 }
 
-/** How much is handed to the socket at once, and before other requests get their turn, in bytes. */
-const piece = 256 * 1024;
+/** How much is handed to the socket before other requests get their turn, in bytes. */
 const turn = 1024 * 1024;
 
 /**
@@ -67,8 +67,8 @@ async function copy(source: Readable, response: ServerResponse, length: number, 
   let sentThisTurn = 0;
   try {
     for await (const chunk of source as AsyncIterable<Uint8Array>) {
-      for (let offset = 0; offset < chunk.length; offset += piece) {
-        const part = chunk.subarray(offset, offset + piece);
+      for (let offset = 0; offset < chunk.length; offset += turn) {
+        const part = chunk.subarray(offset, offset + turn);
         sent += part.length;
         if (sent > length) throw new Error(`The storage has more bytes than the ${length} it promised`);
         if (!response.write(part)) await emptied(response, "drain", idleTimeout);
@@ -94,7 +94,7 @@ async function copy(source: Readable, response: ServerResponse, length: number, 
  */
 async function emptied(response: ServerResponse, event: "drain" | "finish", idleTimeout: number): Promise<void> {
   const socket = response.socket;
-  socket?.setTimeout(idleTimeout * 1000);
+  socket?.setTimeout(milliseconds(idleTimeout));
   await new Promise<void>((resolve, reject) => {
     const done = (): void => {
       response.off("close", gone);
