@@ -1,0 +1,30 @@
+import type { z } from "zod";
+import type { StorageDriver } from "./driver.ts";
+
+/** What a driver's file exports: all that configuration, documentation and the server need to know of it. */
+export interface StorageDefinition {
+  /** The value of `storage`. */
+  readonly name: string;
+  /** Other values of `storage` that mean the same. */
+  readonly aliases: readonly string[];
+  /** One sentence for the operator who chooses. */
+  readonly summary: string;
+  readonly features: StorageDriver["features"];
+  /** The driver's settings, by the names they have in the configuration file. */
+  readonly options: z.ZodObject;
+  /** Opens the store. `settings` may hold other parts' settings too; rejects with a `ZodError` when its own are wrong. */
+  open(settings: unknown): Promise<StorageDriver>;
+}
+
+/** Makes a definition whose `open` gets settings that its own schema has parsed. */
+export function defineStorage<Options extends z.ZodObject>(
+  definition: Omit<StorageDefinition, "options" | "open"> & {
+    readonly options: Options;
+    readonly open: (options: z.output<Options>) => Promise<StorageDriver>;
+  },
+): StorageDefinition {
+  return {
+    ...definition,
+    open: async (settings) => await definition.open(definition.options.parse(settings)),
+  };
+}
