@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { option } from "../../drivers/option.ts";
-import { path, text, texts, webUrl } from "./values.ts";
+import { kind, path, text, texts, webUrl } from "./values.ts";
 
 const logLevels = ["debug", "info", "warn", "error", "critical"] as const;
 
@@ -37,11 +37,14 @@ export const registryOptions = {
     env: ["PRIVILEGED_KEY"],
   }),
   registry_endpoints: option(
-    z
-      .union([text, texts])
-      .transform((value) => (typeof value === "string" ? value : value.join(", ")))
-      .optional(),
-    { description: "What X-Docker-Endpoints tells clients, such as one.example.com, two.example.com; else the Host they asked." },
+    kind(
+      z.union([text, texts]).transform((value) => (typeof value === "string" ? value : value.join(", "))),
+      "a text or a list of texts",
+    ).optional(),
+    {
+      description:
+        "What X-Docker-Endpoints tells clients, such as one.example.com, two.example.com; else the Host they asked.",
+    },
   ),
   search_backend: option(text.transform((name) => (name === "sqlalchemy" ? "database" : name)).optional(), {
     description:
@@ -49,10 +52,10 @@ export const registryOptions = {
     env: ["SEARCH_BACKEND"],
   }),
   sqlalchemy_index_database: option(
-    z
-      .string()
-      .regex(/^(sqlite:\/\/|postgres(ql)?(\+\w+)?:\/\/)/, "is neither a sqlite:/// nor a postgresql:// URL")
-      .default("sqlite:////tmp/docker-registry.db"),
+    kind(
+      z.string().regex(/^(sqlite:\/\/|postgres(ql)?(\+\w+)?:\/\/)/),
+      "a URL such as sqlite:////var/lib/registry/index.db or postgresql://user:password@host:5432/name",
+    ).default("sqlite:////tmp/docker-registry.db"),
     {
       description:
         "The database that search_backend: database fills: sqlite:///relative.db, sqlite:////absolute.db or postgresql://user:password@host:port/name.",

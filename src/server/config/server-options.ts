@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { option } from "../../drivers/option.ts";
-import { network, path, seconds, size, webUrl } from "./values.ts";
+import { kind, network, path, seconds, size, text, webUrl } from "./values.ts";
 
 const mebibyte = 1024 * 1024;
 
@@ -16,7 +16,7 @@ const tls = z.object({
 });
 
 const http = z.object({
-  host: option(z.string().min(1).default("127.0.0.1"), {
+  host: option(text.default("127.0.0.1"), {
     description: "The address to listen on; 0.0.0.0 for every IPv4 interface, :: for IPv6 too.",
     env: ["REGISTRY_HOST"],
   }),
@@ -25,10 +25,13 @@ const http = z.object({
     env: ["REGISTRY_PORT"],
   }),
   tls: option(tls.optional(), { description: "Serve HTTPS instead of HTTP." }),
-  trusted_proxies: option(z.array(network).default([]), {
-    description: "Addresses and networks of the proxies whose X-Forwarded-* headers are believed.",
-    env: ["REGISTRY_TRUSTED_PROXIES"],
-  }),
+  trusted_proxies: option(
+    kind(z.array(network), "a list of IP addresses and networks such as [127.0.0.1, 10.0.0.0/8]").default([]),
+    {
+      description: "Addresses and networks of the proxies whose X-Forwarded-* headers are believed.",
+      env: ["REGISTRY_TRUSTED_PROXIES"],
+    },
+  ),
   max_json_size: option(size.default(4 * mebibyte), {
     description: "The largest JSON document that a client may send, in bytes or like 4M.",
     env: ["REGISTRY_MAX_JSON_SIZE"],
@@ -38,7 +41,8 @@ const http = z.object({
     env: ["REGISTRY_MAX_LAYER_SIZE"],
   }),
   idle_timeout: option(seconds.default(600), {
-    description: "Seconds without a byte moving in either direction after which a request is given up; 0 waits for ever.",
+    description:
+      "Seconds without a byte moving in either direction after which a request is given up; 0 waits for ever.",
     env: ["REGISTRY_IDLE_TIMEOUT", "GUNICORN_SILENT_TIMEOUT"],
   }),
   shutdown_timeout: option(seconds.default(3600), {
@@ -53,19 +57,19 @@ const http = z.object({
 
 /** How the server listens and what it accepts. */
 export const serverOptions = {
-  http: option(
-    http.prefault({}),
-    { description: "Where the server listens and what it accepts." },
+  http: option(http.prefault({}), { description: "Where the server listens and what it accepts." }),
+  workers: option(
+    kind(z.union([z.int().min(1).max(1024), z.literal("auto")]), "a number of processes or auto").default(1),
+    {
+      description: "How many processes serve requests; auto starts one for every processor.",
+      env: ["REGISTRY_WORKERS", "GUNICORN_WORKERS"],
+    },
   ),
-  workers: option(z.union([z.int().min(1).max(1024), z.literal("auto")]).default(1), {
-    description: "How many processes serve requests; auto starts one for every processor.",
-    env: ["REGISTRY_WORKERS", "GUNICORN_WORKERS"],
-  }),
   public_url: option(webUrl.optional(), {
     description: "The URL under which clients reach this registry, where it can't be told from their requests.",
     env: ["REGISTRY_PUBLIC_URL"],
   }),
-  nginx_x_accel_redirect: option(z.string().regex(/^\/[^?#\s]*$/, "is no path such as /_blobs").optional(), {
+  nginx_x_accel_redirect: option(kind(z.string().regex(/^\/[^?#\s]*$/), "a path such as /_blobs").optional(), {
     description: "Let nginx send what local storage holds: the internal location that is its folder.",
     env: ["NGINX_X_ACCEL_REDIRECT"],
   }),

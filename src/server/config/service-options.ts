@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { option } from "../../drivers/option.ts";
-import { path, port, seconds, text, texts, webUrl } from "./values.ts";
+import { kind, path, port, seconds, text, texts, webUrl } from "./values.ts";
 
 const mirroring = z.object({
   source: option(webUrl, { description: "The registry that is mirrored.", env: ["MIRROR_SOURCE"] }),
@@ -15,17 +15,20 @@ const emailExceptions = z.object({
   smtp_host: option(text, { description: "The mail server.", env: ["SMTP_HOST"] }),
   smtp_port: option(port.default(25), { description: "Its port; 465 is TLS from the first byte.", env: ["SMTP_PORT"] }),
   smtp_login: option(text.optional(), { description: "The user to log in as.", env: ["SMTP_LOGIN"] }),
-  smtp_password: option(text.optional(), { description: "That user's password.", env: ["SMTP_PASSWORD"], secret: true }),
+  smtp_password: option(text.optional(), {
+    description: "That user's password.",
+    env: ["SMTP_PASSWORD"],
+    secret: true,
+  }),
   smtp_secure: option(
-    z
-      .union([z.boolean(), z.object({ keyfile: path, certfile: path.optional() }), path], {
-        error: "is neither true, false, the path of a key file nor a map of keyfile and certfile",
-      })
-      .transform((value) => (typeof value === "string" ? { keyfile: value } : value))
-      .default(false),
+    kind(
+      z
+        .union([z.boolean(), z.object({ keyfile: path, certfile: path.optional() }), path])
+        .transform((value) => (typeof value === "string" ? { keyfile: value } : value)),
+      "true, false, the path of a key file or {keyfile: …, certfile: …}",
+    ).default(false),
     {
-      description:
-        "Insist on TLS: true, the path of a client key file, or a map of keyfile and certfile.",
+      description: "Insist on TLS: true, the path of a client key file, or a map of keyfile and certfile.",
       env: ["SMTP_SECURE"],
     },
   ),
@@ -75,10 +78,17 @@ const corsRule = {
 
 const cors = z.object({
   ...corsRule,
-  resources: option(z.union([texts, z.record(z.string(), z.object(corsRule).partial())]).optional(), {
-    description: "Patterns of the paths that this is about, or a map from patterns to options of their own; else all.",
-    env: ["CORS_RESOURCES"],
-  }),
+  resources: option(
+    kind(
+      z.union([texts, z.record(z.string(), z.object(corsRule).partial())]),
+      "a list of patterns or a map from patterns to options",
+    ).optional(),
+    {
+      description:
+        "Patterns of the paths that this is about, or a map from patterns to options of their own; else all.",
+      env: ["CORS_RESOURCES"],
+    },
+  ),
 });
 
 /** The servers beside the registry: Redis, mail, bugsnag, the mirrored registry; and other sites' scripts. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { option } from "../../drivers/option.ts";
+import { kind } from "./values.ts";
 
 const storageNames = ["local", "memory"] as const;
 
@@ -9,9 +10,11 @@ export const storageOptions = {
     z
       .enum([...storageNames, "file"])
       .transform((name): (typeof storageNames)[number] => (name === "file" ? "local" : name)),
-    { description: "Where images are kept: local (also called file) is a folder, memory forgets everything at the end." },
+    {
+      description: "Where images are kept: local (also called file) is a folder, memory forgets everything at the end.",
+    },
   ),
-  storage_path: option(z.string().default("/tmp/registry").meta({ format: "path" }), {
+  storage_path: option(kind(z.string().meta({ format: "path" }), "a path").default("/tmp/registry"), {
     description: "The folder that images are kept in, or the prefix of their keys in an object store.",
     env: ["STORAGE_PATH"],
   }),
@@ -76,12 +79,7 @@ export const absentStorages: Readonly<Record<string, AbsentStorage>> = {
   },
   azureblob: {
     planned: false,
-    options: [
-      "azure_storage_account_name",
-      "azure_storage_account_key",
-      "azure_storage_container",
-      "azure_use_https",
-    ],
+    options: ["azure_storage_account_name", "azure_storage_account_key", "azure_storage_container", "azure_use_https"],
   },
   oss: { planned: false, options: ["oss_host", "oss_bucket", "oss_accessid", "oss_accesskey"] },
 };

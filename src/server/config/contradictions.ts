@@ -1,0 +1,52 @@
+import type { Complaint } from "./complaints.ts";
+import type { Place } from "./reading.ts";
+import type { Settings } from "./schema.ts";
+
+/** Options that are right one by one but can't be served together. */
+export function contradictions(settings: Settings, places: ReadonlyMap<string, Place>): readonly Complaint[] {
+  const found: Complaint[] = [];
+  if (settings.storage === "memory" && settings.workers !== 1) {
+    found.push({
+      ...at("workers", places),
+      problem: "memory storage can't be shared by several processes",
+      remedy: "Set workers: 1, or choose storage: local.",
+    });
+  }
+  if (settings.storage === "local" && settings.storage_path === "") {
+    found.push({ ...at("storage_path", places), problem: "is empty", remedy: "Name a folder, such as /var/lib/registry." });
+  }
+  return found;
+}
+
+/** Values that can be served but are hardly what is wanted. */
+export function doubts(
+  values: Readonly<Record<string, unknown>>,
+  places: ReadonlyMap<string, Place>,
+): readonly Complaint[] {
+  const found = placeholders(values, []).map((key) => ({
+    ...at(key, places),
+    problem: "still is REPLACEME",
+    remedy: "Replace it with the value of your own, or remove it.",
+  }));
+  const folderIsChosen = typeof values["storage_path"] === "string";
+  if (!folderIsChosen && (values["storage"] === "local" || values["storage"] === "file")) {
+    found.push({
+      ...at("storage_path", places),
+      problem: "is not set: images go to /tmp/registry, where systems delete what is old",
+      remedy: "Name a folder, such as storage_path: /var/lib/registry.",
+    });
+  }
+  return found;
+}
+
+/** The keys of values that the original's first sample file wanted to be replaced. */
+function placeholders(value: unknown, path: readonly string[]): readonly string[] {
+  if (value === "REPLACEME") return [path.join(".")];
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, child]) => placeholders(child, [...path, key]));
+}
+
+function at(key: string, places: ReadonlyMap<string, Place>): { readonly key: string; readonly line?: number } {
+  const line = places.get(key)?.line;
+  return { key, ...(line !== undefined && { line }) };
+}
