@@ -96,12 +96,10 @@ export function zsh(name: string, all: readonly Level[]): string {
     }),
   );
   const words = all.map((level) => {
-    const candidates = [
-      ...level.commands.map((child) => described(child.name, child.description)),
-      ...level.flags.map((option) => described(option.long, option.description)),
-    ];
-    const positional = level.commands.length > 0 ? ":" : zshReply(level.values);
-    return `    ${quoted(level.path)}) choices=(${candidates.join(" ")}); [[ $words[CURRENT] == -* ]] || ${positional} ;;`;
+    const commands = level.commands.map((child) => described(child.name, child.description)).join(" ");
+    const flags = level.flags.map((option) => described(option.long, option.description)).join(" ");
+    const positional = level.commands.length > 0 ? `choices=(${commands})` : zshReply(level.values);
+    return `    ${quoted(level.path)}) if [[ $words[CURRENT] == -* ]]; then choices=(${flags}); else ${positional}; fi ;;`;
   });
   return `#compdef ${name}
 _${name}() {

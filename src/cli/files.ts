@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { link, open, rename, rm } from "node:fs/promises";
+import { resolve } from "node:path";
 import { CommandError } from "./exit.ts";
+import type { Terminal } from "./terminal.ts";
 
 /** A file to be written; `secret` ones are readable by their owner alone. */
 export interface NewFile {
@@ -42,6 +44,21 @@ export async function writeFiles(files: readonly NewFile[], force: boolean): Pro
       await rm(kept, { force: true });
     }
   }
+}
+
+/** Prints what a command generated, or writes it to the file of `--output` and says so. */
+export async function deliver(
+  terminal: Terminal,
+  content: string,
+  { output, force }: { readonly output?: string | undefined; readonly force?: true | undefined },
+): Promise<void> {
+  if (output === undefined || output === "-") {
+    await terminal.print(content);
+    return;
+  }
+  const path = resolve(terminal.io.cwd, output);
+  await writeFiles([{ path, content }], force ?? false);
+  await terminal.note(`wrote ${path}`);
 }
 
 async function keep(path: string, copy: string): Promise<void> {

@@ -2,6 +2,8 @@ import { CommanderError, type Command, type CommandUnknownOpts } from "@commande
 import { readFile } from "node:fs/promises";
 import { command, type Context } from "./command.ts";
 import { completion } from "./commands/completion.ts";
+import { genApache } from "./commands/gen-apache.ts";
+import { genNginx } from "./commands/gen-nginx.ts";
 import { keygen } from "./commands/keygen.ts";
 import { request } from "./commands/request.ts";
 import { CommandError, exitCodes, reason } from "./exit.ts";
@@ -27,7 +29,7 @@ export function program(context: Context): CommandUnknownOpts {
   })
     .version(context.version, "-V, --version", "show the version")
     .usage("<command> [options]");
-  const commands = [keygen, request];
+  const commands = [keygen, request, genNginx, genApache];
   for (const define of commands) root.addCommand(define(context));
   root.addCommand(completion(context, root));
   root.addHelpText("after", "\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 configuration invalid, 130 interrupted.");
@@ -47,5 +49,6 @@ async function failed(error: unknown, terminal: Terminal): Promise<number> {
     return error.code;
   }
   await terminal.error(reason(error));
-  return exitCodes.failed;
+  // By name: the configuration's own class would load the whole server for every command.
+  return error instanceof Error && error.name === "ConfigError" ? exitCodes.configuration : exitCodes.failed;
 }

@@ -1,0 +1,16 @@
+import { load, renderProblem, type Loaded } from "../server/index.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** The values of `configOption` and `flavorOption`. */
+export interface ConfigurationFlags {
+  readonly config?: string | undefined;
+  readonly flavor?: string | undefined;
+}
+
+/** The flavor that flags, environment and file agree on; its warnings go to stderr. Rejects with a `ConfigError`. */
+export async function loadFlavor(terminal: Terminal, { config, flavor }: ConfigurationFlags): Promise<Loaded> {
+  const { cwd, env } = terminal.io;
+  const loaded = await load({ cwd, env, configFile: config, flavor });
+  for (const warning of loaded.warnings) await terminal.warn(renderProblem(warning));
+  return loaded;
+}
