@@ -1,0 +1,76 @@
+import type { IncomingMessage } from "node:http";
+import type { Middleware } from "koa";
+import { RegistryError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import { receivedBytes } from "./body.ts";
+import { failureOf } from "./errors.ts";
+import type { Client } from "./proxy.ts";
+import { requestId } from "./request-id.ts";
+
+/** What may be told of a request, to logs and reports: no query, no credentials, nothing of unbounded length. */
+export interface RequestFacts {
+  readonly id: string;
+  readonly method: string;
+  readonly path: string;
+  readonly remoteAddress: string;
+  readonly userAgent: string;
+}
+
+/** Where requests are noted; those of probes (`quiet` paths) only at level debug. */
+export interface RequestLogOptions {
+  readonly log: Log;
+  readonly clientOf: (request: IncomingMessage) => Client;
+  readonly quiet?: readonly string[];
+}
+
+/** The facts of a request; see `RequestFacts`. */
+export function requestFacts(request: IncomingMessage, clientOf: (request: IncomingMessage) => Client): RequestFacts {
+  return {
+    id: requestId(request),
+    method: request.method ?? "",
+    path: (request.url ?? "").replace(/[?#][^]*$/, "").slice(0, 2048),
+    remoteAddress: clientOf(request).address,
+    userAgent: (request.headers["user-agent"] ?? "").slice(0, 512),
+  };
+}
+
+/**
+ * Notes every request once, when its answer is sent or its client gone: `status` (absent when nothing was sent),
+ * `in` (bytes of the body read), `out` (bytes sent, headers included), `ms`, `aborted`, and what failed. Answers with
+ * the request's id in `X-Request-Id`. It stands outside everything.
+ */
+export function requestLog({ log, clientOf, quiet = ["/livez", "/readyz"] }: RequestLogOptions): Middleware {
+  return async (ctx, next) => {
+    const { req, res } = ctx;
+    const start = performance.now();
+    const sentBefore = req.socket.bytesWritten;
+    const facts = requestFacts(req, clientOf);
+    ctx.set("X-Request-Id", facts.id);
+    res.once("close", () => {
+      const status = res.headersSent ? res.statusCode : undefined;
+      const line = {
+        ...facts,
+        ...(status === undefined ? {} : { status }),
+        in: receivedBytes(req),
+        out: req.socket.bytesWritten - sentBefore,
+        ms: Math.round((performance.now() - start) * 10) / 10,
+        ...(res.writableFinished ? {} : { aborted: true }),
+        ...reason(failureOf(req)),
+      };
+      const level = quiet.includes(facts.path) ? "debug" : (status ?? 0) >= 500 ? "error" : "info";
+      log[level](line, `${facts.method} ${facts.path} ${status ?? "aborted"}`);
+    });
+    await next();
+  };
+}
+
+/** Faults have a line of their own, with a stack; a refusal is explained by its code, one that is ours by its cause too. */
+function reason(failure: Error | undefined): object {
+  if (!(failure instanceof RegistryError)) return {};
+  const { code, detail, status, cause } = failure;
+  return {
+    code,
+    ...(detail === undefined ? {} : { detail: detail.slice(0, 512) }),
+    ...(status >= 500 && cause instanceof Error ? { cause: cause.message } : {}),
+  };
+}
