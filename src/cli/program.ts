@@ -1,9 +1,12 @@
 import { CommanderError, type Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
 import { readFile } from "node:fs/promises";
 import { command, type Context } from "./command.ts";
+import { config } from "./commands/config.ts";
 import { completion } from "./commands/completion.ts";
 import { genApache } from "./commands/gen-apache.ts";
+import { genCompose } from "./commands/gen-compose.ts";
 import { genNginx } from "./commands/gen-nginx.ts";
+import { genSystemd } from "./commands/gen-systemd.ts";
 import { keygen } from "./commands/keygen.ts";
 import { request } from "./commands/request.ts";
 import { CommandError, exitCodes, reason } from "./exit.ts";
@@ -29,7 +32,7 @@ export function program(context: Context): CommandUnknownOpts {
   })
     .version(context.version, "-V, --version", "show the version")
     .usage("<command> [options]");
-  const commands = [keygen, request, genNginx, genApache];
+  const commands = [config, keygen, request, genNginx, genApache, genSystemd, genCompose];
   for (const define of commands) root.addCommand(define(context));
   root.addCommand(completion(context, root));
   root.addHelpText("after", "\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 configuration invalid, 130 interrupted.");
