@@ -43,23 +43,19 @@ export async function findConfig({ configFile, env, cwd }: FileSearch): Promise<
 
 /** Reads a file of flavors. Rejects with a ConfigError when there is nothing in it that could be looked at. */
 export async function readConfig(path: string): Promise<ConfigFile> {
-  const { root, flaws } = parseTree(await contentOf(path));
+  return parseConfig(path, await contentOf(path));
+}
+
+/** The same for text that is at hand; `path` is only what messages call it. Throws a ConfigError. */
+export function parseConfig(path: string, content: string): ConfigFile {
+  const { root, flaws } = parseTree(content);
   const problems = flaws.map((flaw): Problem => ({ file: path, ...flaw }));
-  const broken = problems.length > 0 && root === undefined;
   if (root?.kind === "map") return { path, flavors: flavorsOf(root), problems };
-  throw new ConfigError(
-    broken
-      ? problems
-      : [
-          {
-            file: path,
-            ...(root && { line: root.line }),
-            problem: root ? "is no map of flavors" : "is empty",
-            remedy: "Write a flavor and its options below it, such as dev: with storage: local; registryctl init does.",
-          },
-          ...problems,
-        ],
-  );
+  const remedy = "Write a flavor and its options below it, such as dev: with storage: local; registryctl init does.";
+  const shapeless = root
+    ? { file: path, line: root.line, problem: "is no map of flavors", remedy }
+    : { file: path, problem: "is empty", remedy };
+  throw new ConfigError(problems.length > 0 ? problems : [shapeless]);
 }
 
 function flavorsOf(root: Mapping): ReadonlyMap<string, Node> {

@@ -90,9 +90,9 @@ export class Reading {
     if (fieldsOf(field)) return this.object({ kind: "map", entries: new Map(), line: 0 }, field, path);
     for (const name of metaOf(field).env ?? []) {
       const text = isServerVariable(name) ? (variable(this.#env, name) ?? "") : "";
+      if (text === "") continue;
       const scalar = { kind: "scalar", text, plain: false, line: 0 } as const;
-      const value = this.#scalar(scalar, inner(field), path, { line: 0, home: "", variable: name });
-      if (value !== undefined) return value;
+      return this.#scalar(scalar, inner(field), path, { line: 0, home: "", variable: name });
     }
     return undefined;
   }
