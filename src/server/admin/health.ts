@@ -9,8 +9,6 @@ export interface HealthCheck {
 /** What `/readyz` looks at. Times in seconds. */
 export interface HealthOptions {
   readonly checks: readonly HealthCheck[];
-  /** Aborted when the server is about to stop: it is not ready from then on. */
-  readonly draining: AbortSignal;
   /** How long a check may take. Default 5. */
   readonly timeout?: number;
   /** How long a result is believed, so that probes don't burden the storage. Default 2. */
@@ -19,13 +17,20 @@ export interface HealthOptions {
   readonly onChange?: (name: string, reason?: Error) => void;
 }
 
+/** The probes of a process. After `drain` it is not ready any more. */
+export interface Health {
+  readonly middleware: Middleware;
+  drain(): void;
+}
+
 /**
  * `GET /livez`: the process answers. `GET /readyz`: 200 when every check passes, else 503, as while draining; with
  * `?verbose` a JSON object that names the checks. Why one fails is for `onChange`, never for the answer.
  */
-export function health({ checks, draining, timeout = 5, maxAge = 2, onChange }: HealthOptions): Middleware {
+export function health({ checks, timeout = 5, maxAge = 2, onChange }: HealthOptions): Health {
   const watched = checks.map((check) => watch(check, timeout, maxAge, onChange));
-  return async (ctx, next) => {
+  let draining = false;
+  const middleware: Middleware = async (ctx, next) => {
     const isProbe = (ctx.path === "/livez" || ctx.path === "/readyz") && ["GET", "HEAD"].includes(ctx.method);
     if (!isProbe) {
       await next();
@@ -33,13 +38,19 @@ export function health({ checks, draining, timeout = 5, maxAge = 2, onChange }: 
     }
     const results = ctx.path === "/livez" ? [] : await Promise.all(watched.map((passes) => passes()));
     const passed = results.every(({ passes }) => passes);
-    const status = ctx.path === "/readyz" && draining.aborted ? "draining" : passed ? "ok" : "failing";
+    const status = ctx.path === "/readyz" && draining ? "draining" : passed ? "ok" : "failing";
     ctx.status = status === "ok" ? 200 : 503;
     ctx.set("Cache-Control", "no-store");
     ctx.body =
       "verbose" in ctx.query
         ? { status, checks: Object.fromEntries(results.map(({ name, passes }) => [name, passes ? "ok" : "failing"])) }
         : `${status}\n`;
+  };
+  return {
+    middleware,
+    drain: () => {
+      draining = true;
+    },
   };
 }
 

@@ -1,0 +1,110 @@
+import cluster from "node:cluster";
+import { once } from "node:events";
+import { availableParallelism } from "node:os";
+import type { Log } from "./log.ts";
+import { listen, removeStaleSocket, type Handler, type ListenOptions } from "./server.ts";
+import { asWorker, supervise } from "./workers.ts";
+
+/** What a process serves, and how it lets go of what it holds. */
+export interface App {
+  readonly handler: Handler;
+  /** Called when the process has been told to stop, while requests are still in flight. */
+  drain(): void;
+  /** Called once no request is left. */
+  close(): Promise<void>;
+}
+
+/** What an app needs to know of the process that it is in. */
+export interface AppContext {
+  /** True in exactly one process: the one that does the jobs which only one may do. */
+  readonly isFirst: boolean;
+  readonly log: Log;
+}
+
+/** How to run. `stop` ends it in order, as the first signal does; `cut` at once, as the second one may. */
+export interface RunOptions {
+  /** How many processes; `auto` is one for every processor. */
+  readonly workers: number | "auto";
+  readonly listen: ListenOptions;
+  /** Seconds that requests may take to finish after `stop`. */
+  readonly shutdownTimeout: number;
+  readonly createApp: (context: AppContext) => Promise<App>;
+  readonly stop: AbortSignal;
+  readonly cut?: AbortSignal;
+  readonly log: Log;
+  /** Told once, in the process that was started: the server's address. */
+  readonly onListening?: (url: string) => void;
+}
+
+/** How long an app may take to close, in milliseconds. */
+const closeTimeout = 10_000;
+
+/**
+ * Serves until it is told to stop; resolves with the exit code. Rejects when it can't start: with `ListenError`, or as
+ * `createApp` does. With more than one worker the process it was called in only supervises: it starts its own program
+ * again with the same arguments, and there the same call serves. The first worker is ready before others start.
+ */
+export async function runServer(options: RunOptions): Promise<number> {
+  const { log, stop, cut = new AbortController().signal, onListening } = options;
+  if (cluster.isWorker) {
+    return await asWorker({ stop, cut }, async ({ slot, ...signals }, ready) => {
+      await serve({ ...options, ...signals, log: log.child({ worker: slot }), onListening: ready }, slot === 0);
+    });
+  }
+  await removeStaleSocket(options.listen.host);
+  const workers = options.workers === "auto" ? availableParallelism() : options.workers;
+  if (workers > 1) return await supervise({ ...options, cut, workers });
+  await serve({ ...options, cut, onListening: (url) => onListening?.(url) }, true);
+  return 0;
+}
+
+type ServeOptions = Omit<RunOptions, "workers"> & Required<Pick<RunOptions, "cut" | "onListening">>;
+
+async function serve({ createApp, stop, cut, log, ...options }: ServeOptions, isFirst: boolean): Promise<void> {
+  const starting = createApp({ isFirst, log });
+  const app = await Promise.race([starting, aborted(stop)]);
+  if (!app) {
+    starting.then(async (late) => {
+      await late.close();
+    }, ignored);
+    return;
+  }
+  try {
+    const server = await listen(app.handler, options.listen);
+    log.info({ url: server.url }, `listening on ${server.url}`);
+    options.onListening(server.url);
+    await aborted(stop);
+    app.drain();
+    log.info({ seconds: options.shutdownTimeout }, "stopping when the requests in flight are done");
+    const cutNow = (): void => {
+      server.cut();
+    };
+    cut.addEventListener("abort", cutNow, { once: true });
+    const lost = await server.close(cut.aborted ? 0 : options.shutdownTimeout);
+    if (lost > 0) log.warn({ connections: lost }, "cut connections that were busy");
+  } finally {
+    await closed(app);
+  }
+  log.info({}, "stopped");
+}
+
+async function closed(app: App): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new Error(`The server did not close its storage and databases within ${closeTimeout / 1000} s`));
+    }, closeTimeout);
+  });
+  await Promise.race([app.close(), late]).finally(() => {
+    clearTimeout(timer);
+  });
+}
+
+async function aborted(signal: AbortSignal): Promise<undefined> {
+  if (!signal.aborted) await once(signal, "abort");
+}
+
+/** The process is told to stop anyway: that it could not have started is no news. */
+function ignored(): void {
+  // Nobody waits for it any more.
+}
