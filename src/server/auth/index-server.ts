@@ -61,7 +61,7 @@ async function ask(url: string, token: Token): Promise<unknown> {
 async function limited(response: Response): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of response.body ?? []) {
+  for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
     size += chunk.length;
     if (size > largestAnswer) throw new Error("the index server's answer is too large");
     chunks.push(chunk);

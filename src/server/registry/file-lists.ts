@@ -9,7 +9,7 @@ import { imageKey, type ImageFile } from "./paths.ts";
 /** A derived document: its size in bytes and its content. */
 export interface FileList {
   readonly size: number;
-  open(): Promise<Readable>;
+  readonly open: () => Promise<Readable>;
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { StorageDriver } from "../../drivers/storage/driver.ts";
 import { RegistryError } from "../errors.ts";
 import type { Blobs } from "./blobs.ts";
-import { digestOf, Hashing, type Digest } from "./digest.ts";
+import { digestOf, Hashing } from "./digest.ts";
 import { isObject, parseJson, type Documents } from "./documents.ts";
 import type { Images, LayerRecord } from "./images.ts";
 import { KeyedLock } from "./keyed-lock.ts";
@@ -67,15 +67,22 @@ export class ImagePush {
     this.#analysis = parts.analysis;
   }
 
-  /** Begins the push of an image, or begins it again. Rejects with PARENT_UNKNOWN, DATA_INVALID or IMAGE_EXISTS. */
-  async putDocument(document: ImageDocument): Promise<void> {
-    await this.#lock.run(document.id, async () => {
+  /**
+   * Begins the push of an image, or begins it again. `mayUse` says whether the parent may be built upon. Rejects with
+   * PARENT_UNKNOWN, PARENT_UNAUTHORIZED, DATA_INVALID or IMAGE_EXISTS.
+   */
+  async putDocument(document: ImageDocument, mayUse: (parent: ImageId) => Promise<boolean>): Promise<void> {
+    const { id, parent } = document;
+    if (parent !== undefined) {
+      if (!(await this.#images.exists(parent))) throw new RegistryError("PARENT_UNKNOWN");
+      if (!(await mayUse(parent))) throw new RegistryError("PARENT_UNAUTHORIZED");
+    }
+    await this.#lock.run(id, async () => {
       await this.#writeDocument(document);
     });
   }
 
   async #writeDocument({ id, parent, bytes }: ImageDocument): Promise<void> {
-    if (parent !== undefined && !(await this.#images.exists(parent))) throw new RegistryError("PARENT_UNKNOWN");
     const ancestry = [id, ...(parent === undefined ? [] : await this.#images.ancestry(parent))];
     if (ancestry.lastIndexOf(id) > 0) throw new RegistryError("DATA_INVALID", { message: "Image depends on itself" });
     const state = await this.#images.state(id);
@@ -100,16 +107,19 @@ export class ImagePush {
 
   /**
    * Keeps a layer for an image in progress; its checksum decides later whether it counts. Repeatable. `withTarsum` also
-   * computes what docker before 0.10 will claim. Rejects with IMAGE_UNKNOWN or IMAGE_EXISTS, before reading `source`.
+   * computes what docker before 0.10 will claim. Rejects with IMAGE_UNKNOWN or IMAGE_EXISTS, before it calls `source`.
    */
-  async putLayer(id: ImageId, source: AsyncIterable<Uint8Array>, withTarsum: boolean): Promise<void> {
+  async putLayer(id: ImageId, source: () => AsyncIterable<Uint8Array>, withTarsum: boolean): Promise<void> {
     const contested = await this.#requirePushable(id, "IMAGE_EXISTS");
     const json = await this.#images.json(id);
     const payload = new Hashing(Buffer.concat([json, Buffer.from("\n")]));
-    const media = sniffMediaType(payload.through(source));
+    const media = sniffMediaType(payload.through(source()));
     const blob = await this.#blobs.put(media.bytes);
     const payloadDigest = payload.digest();
-    if (contested) return await this.#acceptRepeated(id, payloadDigest, "IMAGE_EXISTS");
+    if (contested) {
+      if (!(await this.#documents.has(layerRecordKey(id, payloadDigest)))) throw new RegistryError("IMAGE_EXISTS");
+      return;
+    }
     const tarsum = withTarsum ? await this.#analysis.tarsum(json, await this.#blobs.open(blob.digest)) : undefined;
     const record: LayerRecord = {
       ...blob,
@@ -146,10 +156,6 @@ export class ImagePush {
     if ((await this.#images.state(id)) === "inProgress") return false;
     if (!(await this.#documents.has(contestedKey(id)))) throw new RegistryError(otherwise);
     return true;
-  }
-
-  async #acceptRepeated(id: ImageId, payload: Digest, otherwise: "IMAGE_EXISTS"): Promise<void> {
-    if (!(await this.#documents.has(layerRecordKey(id, payload)))) throw new RegistryError(otherwise);
   }
 
   async #claimedLayer(id: ImageId, claimed: ClaimedChecksum): Promise<LayerRecord> {

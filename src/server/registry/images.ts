@@ -14,7 +14,11 @@ export interface Layer {
   readonly size: number;
   /** Its object in the store, for front ends that send it in our place. */
   readonly key: string;
-  open(range?: ByteRange): Promise<Readable>;
+  readonly open: (range?: ByteRange) => Promise<Readable>;
+  /** A URL of the store that answers the bytes for some minutes, or undefined. */
+  readonly redirectUrl: () => Promise<URL | undefined>;
+  /** The file on this machine that holds the bytes, or undefined. */
+  readonly localPath: string | undefined;
 }
 
 /** A layer that was put for an image: the blob, and what a checksum may say of it. */
@@ -26,6 +30,9 @@ export interface LayerRecord extends Descriptor {
   /** Only where the client was docker before 0.10. */
   readonly tarsum?: string;
 }
+
+/** Long enough for a slow client to begin, short enough that a leaked URL is soon worthless. */
+const redirectSeconds = 1200;
 
 /** Reads V1 images, whichever version of whichever registry wrote them. Pushing is `ImagePush`. */
 export class Images {
@@ -103,6 +110,13 @@ export class Images {
   }
 
   #layerAt(key: string, size: number): Layer {
-    return { key, size, open: async (range) => await this.#driver.read(key, range) };
+    return {
+      key,
+      size,
+      open: async (range) => await this.#driver.read(key, range),
+      redirectUrl: async () =>
+        await this.#driver.redirectUrl(key, { seconds: redirectSeconds, contentType: "application/octet-stream" }),
+      localPath: this.#driver.localPath(key),
+    };
   }
 }

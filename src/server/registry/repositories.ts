@@ -1,6 +1,6 @@
 import type { StorageDriver } from "../../drivers/storage/driver.ts";
 import { RegistryError } from "../errors.ts";
-import type { Events } from "../events/events.ts";
+import type { Events } from "./events.ts";
 import { isObject, type Documents } from "./documents.ts";
 import { KeyedLock } from "./keyed-lock.ts";
 import { isImageId, repositoryOfFolders, repositoryText, type ImageId, type RepositoryName } from "./names.ts";

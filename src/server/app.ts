@@ -1,0 +1,172 @@
+import { createPublicKey } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import Koa from "koa";
+import type { Reporter } from "../drivers/report/reporter.ts";
+import type { SearchIndex } from "../drivers/search/search-index.ts";
+import { openSearchIndex } from "../drivers/search/index.ts";
+import { health, type HealthCheck } from "./admin/health.ts";
+import { openAccess, privilegedAccess, type Access } from "./auth/access.ts";
+import { indexServerAccess } from "./auth/index-server.ts";
+import type { Settings } from "./config/schema.ts";
+import { Events } from "./registry/events.ts";
+import { keepSearchIndex } from "./events/search.ts";
+import { RegistryError } from "./errors.ts";
+import { cors } from "./http/cors.ts";
+import { errorHandling, strayErrors } from "./http/errors.ts";
+import { clientBehind } from "./http/proxy.ts";
+import { requestFacts, requestLog } from "./http/request-log.ts";
+import { requestTarget } from "./http/target.ts";
+import type { Log } from "./log.ts";
+import { LayerAnalysis } from "./registry/layers/analysis.ts";
+import { createRegistry, type Registry } from "./registry/registry.ts";
+import { openReport } from "./report.ts";
+import type { Handler } from "./server.ts";
+import { openStore, type Store } from "./store.ts";
+import { renderV1, v1 } from "./v1/index.ts";
+import type { V1Options } from "./v1/parts.ts";
+
+/** What an application knows of the process that it runs in. */
+export interface AppEnvironment {
+  readonly version: string;
+  readonly flavor: string;
+  readonly host: string;
+  /** The folder of the configuration file: paths and modules that it names are found from there. */
+  readonly folder: string;
+  /** Whether this is the process that does what is to be done once. */
+  readonly isFirst: boolean;
+  /** What `_ping` tells when `debug` is on. */
+  readonly debug: Readonly<Record<string, unknown>>;
+  readonly log: Log;
+}
+
+/** A registry that answers requests until it is closed. */
+export interface App {
+  readonly handler: Handler;
+  /** From now on `/readyz` says no, so that no more requests are sent here. */
+  drain(): void;
+  close(): Promise<void>;
+}
+
+/**
+ * Makes the whole registry that `settings` describe, its parts in the order in which they need each other. Rejects with
+ * what the first of them to fail has to say.
+ */
+export async function createApp(settings: Settings, environment: AppEnvironment): Promise<App> {
+  const { log } = environment;
+  const report = await openReport(settings, environment);
+  const store = await openStore(settings, log);
+  const search = await openSearchIndex({
+    backend: settings.search_backend,
+    databaseUrl: settings.sqlalchemy_index_database,
+    folder: environment.folder,
+  });
+  const analysis = new LayerAnalysis();
+  const events = new Events((err, event) => {
+    log.error({ err, event }, "What is derived from the store was not brought up to date");
+  });
+  const registry = createRegistry({ driver: store.driver, events, analysis });
+  const searchKept = keepSearchIndex({ search, events, registry, log, fill: environment.isFirst });
+  const access = await openAccessControl(settings, environment, registry);
+  const ready = health({ checks: checksOf(store, search) });
+  const app = new Koa();
+  compose(app, { settings, environment, store, search, registry, access, report, health: ready.middleware });
+  return {
+    handler: app.callback(),
+    drain: ready.drain,
+    close: async () => {
+      await searchKept.close();
+      await analysis.close();
+      await search.close();
+      await store.close();
+      await report.close();
+    },
+  };
+}
+
+interface Parts {
+  readonly settings: Settings;
+  readonly environment: AppEnvironment;
+  readonly store: Store;
+  readonly search: SearchIndex;
+  readonly registry: Registry;
+  readonly access: Access;
+  readonly report: Reporter;
+  readonly health: Koa.Middleware;
+}
+
+/** What every request passes, from the outside in. */
+function compose(app: Koa, { settings, environment, store, search, registry, access, report, health }: Parts): void {
+  const { log, version, flavor, host } = environment;
+  const clientOf = clientBehind(settings.http.trusted_proxies);
+  const onFault = (error: Error, ctx: Koa.Context) => {
+    const request = requestFacts(ctx.req, clientOf);
+    log.error({ err: error, request: request.id }, "A request met a fault");
+    report.report({ error, time: new Date(), server: { version, flavor, host }, request });
+  };
+  app.on("error", strayErrors(onFault));
+  app.use(requestLog({ log, clientOf }));
+  app.use(health);
+  if (settings.cors) app.use(cors(settings.cors));
+  app.use(errorHandling({ render: renderV1, onFault }));
+  app.use(requestTarget);
+  app.use(unanswered);
+  app.use(store.translateErrors);
+  app.use(
+    v1({
+      ...registry,
+      search,
+      access,
+      options: v1Options(settings, environment),
+      services: { redis: store.pingCache, storage: async () => await store.driver.ping() },
+    }),
+  );
+}
+
+/** What no route has answered becomes an error like all others. */
+async function unanswered(ctx: Koa.Context, next: Koa.Next): Promise<void> {
+  await next();
+  if (ctx.respond === false || (ctx.body !== undefined && ctx.body !== null)) return;
+  if (ctx.status === 404) throw new RegistryError("NOT_FOUND");
+  if (ctx.status === 405 || ctx.status === 501) throw new RegistryError("METHOD_NOT_ALLOWED");
+}
+
+async function openAccessControl(
+  settings: Settings,
+  { folder }: AppEnvironment,
+  { repositories }: Registry,
+): Promise<Access> {
+  const trusting = settings.standalone || settings.disable_token_auth;
+  const access = trusting ? openAccess() : indexServerAccess(settings.index_endpoint, repositories);
+  if (settings.privileged_key === undefined) return access;
+  const key = createPublicKey(await readFile(resolve(folder, settings.privileged_key)));
+  return privilegedAccess(access, key);
+}
+
+function checksOf(store: Store, search: SearchIndex): readonly HealthCheck[] {
+  return [
+    { name: "storage", check: async () => await store.driver.ping() },
+    { name: "search", check: async () => await search.ping() },
+  ];
+}
+
+function v1Options(settings: Settings, { version, flavor, host, debug }: AppEnvironment): V1Options {
+  return {
+    version,
+    flavor,
+    host,
+    standalone: settings.standalone,
+    issue: settings.issue,
+    debug: settings.debug ? { host: [host], ...debug } : undefined,
+    endpoints: settings.registry_endpoints,
+    maxJsonSize: settings.http.max_json_size,
+    maxLayerSize: settings.http.max_layer_size,
+    idleTimeout: settings.http.idle_timeout,
+    fixedCors: settings.cors === undefined,
+    offload: {
+      xAccelPrefix: settings.nginx_x_accel_redirect,
+      xSendfile: settings.apache_x_sendfile,
+      redirect: settings.storage_redirect,
+    },
+  };
+}

@@ -1,0 +1,43 @@
+import type { StorageDriver } from "../../drivers/storage/driver.ts";
+import type { Events } from "./events.ts";
+import { Blobs } from "./blobs.ts";
+import { Documents } from "./documents.ts";
+import { FileLists } from "./file-lists.ts";
+import { ImagePush } from "./image-push.ts";
+import { Images } from "./images.ts";
+import type { LayerAnalysis } from "./layers/analysis.ts";
+import { Repositories } from "./repositories.ts";
+import { Tags } from "./tags.ts";
+
+/** The core: what a registry holds and the rules by which it changes. Knows no protocol and no particular storage. */
+export interface Registry {
+  readonly blobs: Blobs;
+  readonly images: Images;
+  readonly push: ImagePush;
+  readonly fileLists: FileLists;
+  readonly repositories: Repositories;
+  readonly tags: Tags;
+}
+
+/** What the core works with. Whoever gives these closes them. */
+export interface RegistryParts {
+  readonly driver: StorageDriver;
+  readonly events: Events;
+  readonly analysis: LayerAnalysis;
+}
+
+/** Puts the core together. */
+export function createRegistry({ driver, events, analysis }: RegistryParts): Registry {
+  const documents = new Documents(driver);
+  const blobs = new Blobs(driver);
+  const images = new Images(driver, documents);
+  const repositories = new Repositories({ driver, documents, events });
+  return {
+    blobs,
+    images,
+    push: new ImagePush({ driver, documents, images, blobs, analysis }),
+    fileLists: new FileLists({ driver, images, analysis }),
+    repositories,
+    tags: new Tags({ driver, documents, images, repositories }),
+  };
+}

@@ -1,0 +1,126 @@
+import type Router from "@koa/router";
+import type { Context } from "koa";
+import { RegistryError } from "../errors.ts";
+import { requestBody } from "../http/body.ts";
+import { sendObject } from "../http/send.ts";
+import { parseImageDocument, type ClaimedChecksum } from "../registry/image-push.ts";
+import type { ImageId } from "../registry/names.ts";
+import { pythonJson } from "../registry/python-json.ts";
+import { answer, answerNotModified, documentBody, makeCacheable } from "./answer.ts";
+import { claimsTarsum } from "./client.ts";
+import { forImage, signedRequest, type RouteContext } from "./guards.ts";
+import { sendLayer } from "./layer.ts";
+import type { V1Parts } from "./parts.ts";
+
+type Handler = (ctx: RouteContext, id: ImageId) => Promise<void>;
+
+/** Images: their documents, layers and what is in them, and how they are pushed. */
+export function imageRoutes(router: Router, parts: V1Parts): void {
+  const { access } = parts;
+  const open = (handler: Handler) => forImage(access, ofVisible(parts, "open", handler));
+  const hidden = (handler: Handler) => forImage(access, ofVisible(parts, "private", handler));
+  for (const [document, handler] of Object.entries(documents(parts))) {
+    router.get(`/v1/images/:id/${document}`, open(handler));
+  }
+  for (const document of ["json", "layer", "files"] as const) {
+    router.get(`/v1/private_images/:id/${document}`, hidden(documents(parts)[document]));
+  }
+  router.put("/v1/images/:id/json", forImage(access, putJson(parts)));
+  router.put("/v1/images/:id/layer", forImage(access, putLayer(parts)));
+  router.put("/v1/images/:id/checksum", forImage(access, putChecksum(parts)));
+}
+
+/**
+ * Images that the client may see. Through `private_images` those are images of the private repository that its token is
+ * for; elsewhere a token of a private repository shows the images that the index allows it, and everything else shows all.
+ */
+function ofVisible({ access, images, repositories }: V1Parts, door: "open" | "private", handler: Handler): Handler {
+  return async (ctx, id) => {
+    if ((await images.state(id)) === "inProgress") throw new RegistryError("IMAGE_IN_PROGRESS");
+    if (answerNotModified(ctx)) return;
+    await images.requireComplete(id);
+    const request = signedRequest(ctx);
+    const repository = access.tokenRepository(request);
+    const isPrivate = repository !== undefined && (await repositories.visibility(repository)) === "private";
+    const visible = door === "private" ? isPrivate : !isPrivate || (await access.mayUse(request, id));
+    if (!visible) throw new RegistryError("IMAGE_UNKNOWN");
+    makeCacheable(ctx);
+    await handler(ctx, id);
+  };
+}
+
+function documents(parts: V1Parts): Readonly<Record<"json" | "ancestry" | "layer" | "files" | "diff", Handler>> {
+  const { images, fileLists, options } = parts;
+  return {
+    json: async (ctx, id) => {
+      const json = await images.json(id);
+      const layer = await images.layer(id).catch(absent);
+      if (layer) ctx.set("X-Docker-Size", String(layer.size));
+      for (const checksum of await images.checksums(id)) setChecksum(ctx, checksum);
+      cacheableDocument(ctx, json);
+    },
+    ancestry: async (ctx, id) => {
+      cacheableDocument(ctx, Buffer.from(pythonJson(await images.ancestry(id))));
+    },
+    layer: async (ctx, id) => {
+      await sendLayer(ctx, await images.layer(id), options);
+    },
+    files: async (ctx, id) => {
+      await sendObject(ctx, { ...(await fileLists.files(id)), ...asJson(options.idleTimeout) });
+    },
+    diff: async (ctx, id) => {
+      await sendObject(ctx, { ...(await fileLists.diff(id)), ...asJson(options.idleTimeout) });
+    },
+  };
+}
+
+const asJson = (idleTimeout: number) => ({ headers: { "Content-Type": "application/json" }, idleTimeout });
+
+function cacheableDocument(ctx: Context, document: Buffer): void {
+  ctx.body = document;
+  ctx.set("Content-Type", "application/json");
+}
+
+/** An image that an old registry lost the layer of still has its JSON. */
+function absent(error: unknown): undefined {
+  if (error instanceof RegistryError && error.code === "IMAGE_UNKNOWN") return undefined;
+  throw error;
+}
+
+/** Both names that the payload checksum had, and the one name of the tarsum. */
+function setChecksum(ctx: Context, checksum: string): void {
+  if (checksum.startsWith("tarsum")) ctx.set("X-Docker-Checksum", checksum);
+  else ctx.set({ "X-Docker-Checksum-Payload": checksum, "X-Docker-Payload-Checksum": checksum });
+}
+
+function putJson({ access, push, options }: V1Parts): Handler {
+  return async (ctx, id) => {
+    const document = parseImageDocument(id, await documentBody(ctx, options));
+    const request = signedRequest(ctx);
+    if (!(await access.mayPush(request, id))) throw new RegistryError("IMAGE_NOT_IN_REPOSITORY");
+    await push.putDocument(document, async (parent) => await access.mayUse(request, parent));
+    answer(ctx, true);
+  };
+}
+
+function putLayer({ push, options }: V1Parts): Handler {
+  return async (ctx, id) => {
+    const limits = { limit: options.maxLayerSize, idleTimeout: options.idleTimeout };
+    await push.putLayer(id, () => requestBody(ctx, limits), claimsTarsum(ctx.get("User-Agent")));
+    answer(ctx, true);
+  };
+}
+
+function putChecksum({ push }: V1Parts): Handler {
+  return async (ctx, id) => {
+    await push.putChecksum(id, claimedChecksum(ctx));
+    answer(ctx, true);
+  };
+}
+
+function claimedChecksum(ctx: Context): ClaimedChecksum {
+  const kind = claimsTarsum(ctx.get("User-Agent")) ? "tarsum" : "payload";
+  const value = ctx.get(kind === "tarsum" ? "X-Docker-Checksum" : "X-Docker-Checksum-Payload");
+  if (value === "") throw new RegistryError("CHECKSUM_MISSING");
+  return { kind, value };
+}

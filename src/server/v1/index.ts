@@ -1,0 +1,58 @@
+import Router from "@koa/router";
+import type { Middleware } from "koa";
+import { RegistryError } from "../errors.ts";
+import type { Failure, Rendered } from "../http/errors.ts";
+import { pythonJson } from "../registry/python-json.ts";
+import { imageRoutes } from "./images.ts";
+import type { V1Parts } from "./parts.ts";
+import { pingRoutes } from "./ping.ts";
+import { indexRoutes, repositoryRoutes } from "./repositories.ts";
+import { searchRoutes } from "./search.ts";
+import { tagRoutes } from "./tags.ts";
+import { userRoutes } from "./users.ts";
+
+/** The Docker Registry V1 protocol. Requests for other paths pass on; wrong methods are refused with `Allow`. */
+export function v1(parts: V1Parts): Middleware {
+  const router = new Router({ strict: true, sensitive: true });
+  pingRoutes(router, parts);
+  imageRoutes(router, parts);
+  searchRoutes(router, parts);
+  if (parts.options.standalone) userRoutes(router, parts);
+  tagRoutes(router, parts);
+  repositoryRoutes(router, parts);
+  if (parts.options.standalone) indexRoutes(router, parts);
+  const routes = router.routes();
+  const allowedMethods = router.allowedMethods();
+  return async (ctx, next) => {
+    ctx.set({
+      "X-Docker-Registry-Version": parts.options.version,
+      "X-Docker-Registry-Config": parts.options.flavor,
+    });
+    requireDecodable(ctx.path);
+    await routes(ctx as never, async () => {
+      await allowedMethods(ctx as never, next);
+    });
+  };
+}
+
+function requireDecodable(path: string): void {
+  try {
+    decodeURIComponent(path);
+  } catch {
+    throw new RegistryError("NAME_INVALID", { message: "The URL is not percent-encoded UTF-8" });
+  }
+}
+
+/** Failures as V1 clients read them. */
+export function renderV1(failure: Failure): Rendered {
+  return {
+    type: "application/json",
+    body: pythonJson({ error: failure.message }),
+    headers: {
+      "Cache-Control": "no-cache",
+      Expires: "-1",
+      Pragma: "no-cache",
+      ...(failure.status === 401 && { "WWW-Authenticate": "Token" }),
+    },
+  };
+}

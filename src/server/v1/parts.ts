@@ -1,0 +1,47 @@
+import type { SearchIndex } from "../../drivers/search/search-index.ts";
+import type { Access } from "../auth/access.ts";
+import type { FileLists } from "../registry/file-lists.ts";
+import type { ImagePush } from "../registry/image-push.ts";
+import type { Images } from "../registry/images.ts";
+import type { Repositories } from "../registry/repositories.ts";
+import type { Tags } from "../registry/tags.ts";
+
+/** What the V1 protocol is served from. */
+export interface V1Parts {
+  readonly images: Images;
+  readonly push: ImagePush;
+  readonly fileLists: FileLists;
+  readonly repositories: Repositories;
+  readonly tags: Tags;
+  readonly search: SearchIndex;
+  readonly access: Access;
+  readonly options: V1Options;
+  /** What `_status` reports: a service that is not configured has no check. */
+  readonly services: Readonly<Record<string, (() => Promise<void>) | undefined>>;
+}
+
+/** How the V1 protocol is served; sizes in bytes (0: no limit), times in seconds. */
+export interface V1Options {
+  readonly version: string;
+  readonly flavor: string;
+  readonly host: string;
+  /** Without an index server: the registry answers the index's requests itself. */
+  readonly standalone: boolean;
+  /** What `/` says; by default its name and version. */
+  readonly issue: string | undefined;
+  /** What `_ping` tells when debugging. */
+  readonly debug: Readonly<Record<string, unknown>> | undefined;
+  /** What `X-Docker-Endpoints` says; by default the host that the client asked. */
+  readonly endpoints: string | undefined;
+  readonly maxJsonSize: number;
+  readonly maxLayerSize: number;
+  readonly idleTimeout: number;
+  /** The cross-origin headers that 0.7 sent on searches and image lists, where `cors` is not configured. */
+  readonly fixedCors: boolean;
+  /** Who sends layers in our place. */
+  readonly offload: {
+    readonly xAccelPrefix: string | undefined;
+    readonly xSendfile: boolean;
+    readonly redirect: boolean;
+  };
+}

@@ -1,0 +1,103 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { freePort, Program, removeFolder, temporaryFolder } from "./program.ts";
+import { V1Client, type V1ClientOptions } from "./v1-client.ts";
+
+const bin = fileURLToPath(new URL("../../bin/registryctl.js", import.meta.url));
+const monitor = new URL("./loop-monitor.js", import.meta.url).href;
+
+/** A registry as an operator runs it: the built program, a configuration file, a folder. */
+export class RegistryProcess {
+  readonly folder: string;
+  readonly port: number;
+  #program: Program | undefined;
+
+  private constructor(folder: string, port: number) {
+    this.folder = folder;
+    this.port = port;
+  }
+
+  /** Starts one on local storage in a new folder. `options` are lines of its flavor beside those. */
+  static async start(options: readonly string[] = []): Promise<RegistryProcess> {
+    const registry = new RegistryProcess(await temporaryFolder(), await freePort());
+    await registry.configure(options);
+    await registry.restart();
+    return registry;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** The folder of the local storage. */
+  get store(): string {
+    return join(this.folder, "store");
+  }
+
+  get configFile(): string {
+    return join(this.folder, "config.yml");
+  }
+
+  get pid(): number {
+    return this.#program?.child.pid ?? 0;
+  }
+
+  get output(): string {
+    return this.#program?.output ?? "";
+  }
+
+  client(options: V1ClientOptions = {}): V1Client {
+    return new V1Client(this.url, options);
+  }
+
+  /** Writes the configuration for the next start. */
+  async configure(options: readonly string[]): Promise<void> {
+    const flavor = [
+      "storage: local",
+      `storage_path: ${this.store}`,
+      `http: { host: 127.0.0.1, port: ${this.port} }`,
+      ...options,
+    ];
+    await writeFile(this.configFile, `e2e:\n${flavor.map((line) => `  ${line}\n`).join("")}`);
+  }
+
+  /** Starts the server again, after `kill` or `stop`. */
+  async restart(): Promise<void> {
+    this.#program = new Program(process.execPath, [bin, "serve", "--config", this.configFile, "--flavor", "e2e"], {
+      cwd: this.folder,
+      env: {
+        ...process.env,
+        NODE_OPTIONS: `--import=${monitor}`,
+        LOOP_MONITOR_FILE: join(this.folder, "loop-delay"),
+      },
+    });
+    await this.#program.ready("registryctl", async () => (await fetch(`${this.url}/readyz`)).ok, 30);
+  }
+
+  /** Ends the server as a power cut would. */
+  async kill(): Promise<void> {
+    await this.#program?.stop("SIGKILL");
+  }
+
+  async stop(): Promise<number | NodeJS.Signals> {
+    return (await this.#program?.stop()) ?? 0;
+  }
+
+  /** Stops the server and removes its folder. */
+  async remove(): Promise<void> {
+    await this.stop();
+    await removeFolder(this.folder);
+  }
+
+  /** The most memory that the process has had at once, in bytes. */
+  async peakMemory(): Promise<number> {
+    const status = await readFile(`/proc/${this.pid}/status`, "utf8");
+    return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+  }
+
+  /** The longest time that the event loop stood still since the server had started up, in milliseconds. */
+  async longestLoopDelay(): Promise<number> {
+    return Number(await readFile(join(this.folder, "loop-delay"), "utf8"));
+  }
+}

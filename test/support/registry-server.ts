@@ -1,0 +1,42 @@
+import { createApp } from "../../src/server/app.ts";
+import { settingsOf, type SettingsInput } from "../../src/server/config/schema.ts";
+import { createLog } from "../../src/server/log.ts";
+import { listen } from "../../src/server/server.ts";
+import { V1Client, type V1ClientOptions } from "./v1-client.ts";
+
+/** A registry served from this process. */
+export interface RegistryServer {
+  readonly url: string;
+  readonly port: number;
+  readonly client: V1Client;
+  /** What the server logged, one JSON object a line. */
+  readonly log: readonly string[];
+  connect(options?: V1ClientOptions): V1Client;
+  close(): Promise<void>;
+}
+
+/** Serves a whole registry on a free port of 127.0.0.1, in memory unless `settings` say otherwise. */
+export async function startRegistry(settings: Partial<SettingsInput> = {}): Promise<RegistryServer> {
+  const log: string[] = [];
+  const app = await createApp(settingsOf({ storage: "memory", ...settings }), {
+    version: "9.9.9",
+    flavor: "test",
+    host: "testhost",
+    folder: process.cwd(),
+    isFirst: true,
+    debug: {},
+    log: createLog({ level: "debug", write: (line) => log.push(line) }),
+  });
+  const server = await listen(app.handler, { host: "127.0.0.1", port: 0 });
+  return {
+    url: server.url,
+    port: server.port ?? 0,
+    client: new V1Client(server.url),
+    log,
+    connect: (options) => new V1Client(server.url, options),
+    close: async () => {
+      await server.close(1);
+      await app.close();
+    },
+  };
+}
