@@ -7,6 +7,7 @@ import { genApache } from "./commands/gen-apache.ts";
 import { genCompose } from "./commands/gen-compose.ts";
 import { genNginx } from "./commands/gen-nginx.ts";
 import { genSystemd } from "./commands/gen-systemd.ts";
+import { init } from "./commands/init.ts";
 import { keygen } from "./commands/keygen.ts";
 import { request } from "./commands/request.ts";
 import { CommandError, exitCodes, reason } from "./exit.ts";
@@ -32,7 +33,7 @@ export function program(context: Context): CommandUnknownOpts {
   })
     .version(context.version, "-V, --version", "show the version")
     .usage("<command> [options]");
-  const commands = [config, keygen, request, genNginx, genApache, genSystemd, genCompose];
+  const commands = [init, config, keygen, request, genNginx, genApache, genSystemd, genCompose];
   for (const define of commands) root.addCommand(define(context));
   root.addCommand(completion(context, root));
   root.addHelpText("after", "\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 configuration invalid, 130 interrupted.");

@@ -6,3 +6,5 @@ export { ConfigError, renderProblem, type Problem } from "./config/problem.ts";
 export { findConfig, shippedFolder } from "./config/config-file.ts";
 export { describe, originText, type EffectiveValue, type Origin } from "./config/describe.ts";
 export { configJsonSchema } from "./config/json-schema.ts";
+export { renderConfig, type Draft } from "./config/render.ts";
+export { settingsOf, type SettingsInput } from "./config/schema.ts";
