@@ -3,6 +3,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { ByteRange, StorageDriver } from "../../src/drivers/storage/driver.ts";
 import { DriverError } from "../../src/drivers/storage/errors.ts";
+import type { Random } from "./random.ts";
 
 /** A source that yields each of `parts`. */
 export async function* source(...parts: readonly (string | Uint8Array)[]): AsyncGenerator<Uint8Array> {
@@ -20,6 +21,16 @@ export async function* broken(error: Error, ...parts: readonly string[]): AsyncG
 export async function* repeated(block: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
   await Promise.resolve();
   for (let rest = size; rest > 0; rest -= block.length) yield block.subarray(0, Math.min(rest, block.length));
+}
+
+/** Bytes in which any shift or swap shows: runs of random length and value. */
+export function randomBytes(random: Random, length: number): Buffer {
+  const bytes = Buffer.alloc(length);
+  for (let at = 0, end = 0; at < length; at = end) {
+    end = Math.min(length, at + 1 + random(64));
+    bytes.fill(random(256), at, end);
+  }
+  return bytes;
 }
 
 /** Stores text. */

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { expect } from "chai";
-import { Randomness } from "../random.ts";
+import { seededRandom } from "../random.ts";
 import type { Subject } from "../storage-conformance.ts";
 import {
   broken,
@@ -11,6 +11,7 @@ import {
   namesOf,
   outcome,
   put,
+  randomBytes,
   rejection,
   source,
   textOf,
@@ -217,11 +218,11 @@ export function describeContent(subject: Subject): void {
       expect(await textOf(driver, key)).to.equal("first to start, last to finish");
     });
 
-    it("among many of the same key leaves one of them, whole", async () => {
+    it("among many of the same key leaves one of them, whole", async function () {
       const { driver } = subject;
       const key = `${subject.area()}/object`;
-      const random = new Randomness("writers of one key");
-      const contents = Array.from({ length: 30 }, () => random.bytes(1 + random.integer(200_000)));
+      const random = seededRandom(this);
+      const contents = Array.from({ length: 30 }, () => randomBytes(random, 1 + random(200_000)));
       await Promise.all(contents.map(async (bytes) => await driver.write(key, source(bytes), bytes.length)));
       const kept = await bytesOf(driver, key);
       expect(contents.filter((bytes) => bytes.equals(kept))).to.have.length(1);

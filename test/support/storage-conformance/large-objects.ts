@@ -1,8 +1,18 @@
 import type { Readable } from "node:stream";
 import { expect } from "chai";
-import { Randomness } from "../random.ts";
+import { seededRandom } from "../random.ts";
 import type { Conformance, Subject } from "../storage-conformance.ts";
-import { bufferBytes, bytesOf, hashOf, outcome, put, repeated, source, textOf } from "../storage-content.ts";
+import {
+  bufferBytes,
+  bytesOf,
+  hashOf,
+  outcome,
+  put,
+  randomBytes,
+  repeated,
+  source,
+  textOf,
+} from "../storage-content.ts";
 
 const mebibyte = 1_048_576;
 
@@ -48,14 +58,14 @@ export function describeLargeObjects(subject: Subject, { inMemory = false }: Con
       expect(await textOf(subject.driver, `${area}/empty`)).to.equal("");
     });
 
-    it("may lie anywhere in an object of several mebibytes", async () => {
-      const random = new Randomness("ranges");
+    it("may lie anywhere in an object of several mebibytes", async function () {
+      const random = seededRandom(this);
       const key = `${subject.area()}/object`;
-      const bytes = random.bytes(5 * mebibyte + 17);
+      const bytes = randomBytes(random, 5 * mebibyte + 17);
       await subject.driver.write(key, source(bytes.subarray(0, mebibyte - 1), bytes.subarray(mebibyte - 1)));
       for (let round = 0; round < 20; round++) {
-        const start = random.integer(bytes.length);
-        const end = start + 1 + random.integer(bytes.length - start);
+        const start = random(bytes.length);
+        const end = start + 1 + random(bytes.length - start);
         const range = await bytesOf(subject.driver, key, { start, end });
         expect(range.equals(bytes.subarray(start, end)), `${start}-${end}`).to.be.true;
       }
