@@ -7,10 +7,17 @@ export interface ConfigurationFlags {
   readonly flavor?: string | undefined;
 }
 
-/** The flavor that flags, environment and file agree on; its warnings go to stderr. Rejects with a `ConfigError`. */
-export async function loadFlavor(terminal: Terminal, { config, flavor }: ConfigurationFlags): Promise<Loaded> {
+/**
+ * The flavor that flags, environment and file agree on; its warnings go to stderr, unless `quiet`. Rejects with a
+ * `ConfigError`.
+ */
+export async function loadFlavor(
+  terminal: Terminal,
+  { config, flavor }: ConfigurationFlags,
+  { quiet }: { readonly quiet: boolean } = { quiet: false },
+): Promise<Loaded> {
   const { cwd, env } = terminal.io;
   const loaded = await load({ cwd, env, configFile: config, flavor });
-  for (const warning of loaded.warnings) await terminal.warn(renderProblem(warning));
+  if (!quiet) for (const warning of loaded.warnings) await terminal.warn(renderProblem(warning));
   return loaded;
 }

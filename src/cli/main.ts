@@ -1,12 +1,13 @@
 import { run } from "./program.ts";
 
-const controller = new AbortController();
+const stop = new AbortController();
+const force = new AbortController();
 
-// The first signal asks to finish in order; the second one means it.
+// The first signal asks to finish in order, the second one to finish now, and the third one isn't asking.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(signal, () => {
-    if (controller.signal.aborted) process.exit(130);
-    controller.abort(new Error(`stopped by ${signal}`));
+    if (force.signal.aborted) process.exit(130);
+    (stop.signal.aborted ? force : stop).abort(new Error(`stopped by ${signal}`));
   });
 }
 
@@ -24,6 +25,8 @@ process.exitCode = await run(process.argv.slice(2), {
   stderr: process.stderr,
   env: process.env,
   cwd: process.cwd(),
-  signal: controller.signal,
+  signal: stop.signal,
+  force: force.signal,
   self: [process.execPath, ...process.argv.slice(1, 2)],
+  nodeVersion: process.versions.node,
 });

@@ -10,6 +10,7 @@ import { genSystemd } from "./commands/gen-systemd.ts";
 import { init } from "./commands/init.ts";
 import { keygen } from "./commands/keygen.ts";
 import { request } from "./commands/request.ts";
+import { serve } from "./commands/serve.ts";
 import { CommandError, exitCodes, reason } from "./exit.ts";
 import { Terminal, type Io } from "./terminal.ts";
 
@@ -33,7 +34,7 @@ export function program(context: Context): CommandUnknownOpts {
   })
     .version(context.version, "-V, --version", "show the version")
     .usage("<command> [options]");
-  const commands = [init, config, keygen, request, genNginx, genApache, genSystemd, genCompose];
+  const commands = [init, serve, config, keygen, request, genNginx, genApache, genSystemd, genCompose];
   for (const define of commands) root.addCommand(define(context));
   root.addCommand(completion(context, root));
   root.addHelpText("after", "\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 configuration invalid, 130 interrupted.");
@@ -47,7 +48,7 @@ async function version(): Promise<string> {
 
 async function failed(error: unknown, terminal: Terminal): Promise<number> {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
-  if (terminal.io.signal.aborted) return exitCodes.interrupted;
+  if (isInterruption(error, terminal.io.signal)) return exitCodes.interrupted;
   if (error instanceof CommandError) {
     if (error.message) await terminal.error(reason(error));
     return error.code;
@@ -55,4 +56,8 @@ async function failed(error: unknown, terminal: Terminal): Promise<number> {
   await terminal.error(reason(error));
   // By name: the configuration's own class would load the whole server for every command.
   return error instanceof Error && error.name === "ConfigError" ? exitCodes.configuration : exitCodes.failed;
+}
+
+function isInterruption(error: unknown, signal: AbortSignal): boolean {
+  return signal.aborted && (error === signal.reason || (error instanceof Error && error.name === "AbortError"));
 }

@@ -15,8 +15,11 @@ export interface Io {
   readonly cwd: string;
   /** Aborted when the user interrupts or the system asks to stop. */
   readonly signal: AbortSignal;
+  /** Aborted when they do so again: whatever still runs is to be dropped. */
+  readonly force: AbortSignal;
   /** The words that start this program again: interpreter and script. */
   readonly self: readonly string[];
+  readonly nodeVersion: string;
 }
 
 type Format = "bold" | "dim" | "red" | "green" | "yellow" | "cyan";

@@ -8,3 +8,4 @@ export { describe, originText, type EffectiveValue, type Origin } from "./config
 export { configJsonSchema } from "./config/json-schema.ts";
 export { renderConfig, type Draft } from "./config/render.ts";
 export { settingsOf, type SettingsInput } from "./config/schema.ts";
+export { serve, type ServeOptions } from "./serve.ts";

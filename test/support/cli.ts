@@ -30,7 +30,9 @@ export async function registryctl(args: readonly string[], world: World = {}): P
     env: world.env ?? {},
     cwd: world.cwd ?? "/",
     signal: world.signal ?? new AbortController().signal,
+    force: new AbortController().signal,
     self: ["node", "registryctl"],
+    nodeVersion: "20.0.0",
   });
   return { code, stdout: stdout.text, stderr: stderr.text };
 }

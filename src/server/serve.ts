@@ -1,0 +1,48 @@
+import { hostname } from "node:os";
+import { dirname, resolve } from "node:path";
+import type { Loaded } from "./config/flavors.ts";
+import { createLog } from "./log.ts";
+import { runServer } from "./run.ts";
+
+/** What `serve` is told beside the configuration. */
+export interface ServeOptions {
+  readonly version: string;
+  /** What `_ping` tells when `debug` is on. */
+  readonly debug: Readonly<Record<string, unknown>>;
+  /** Log for people instead of programs. */
+  readonly readable: boolean;
+  /** Ends the server in order; `cut` at once. */
+  readonly stop: AbortSignal;
+  readonly cut: AbortSignal;
+  /** Told once, where it listens. */
+  readonly onListening: (url: string) => void;
+}
+
+/**
+ * Serves a flavor until it is told to stop; resolves with the exit code. Relative paths of keys and certificates are
+ * looked up from the configuration file's folder.
+ */
+export async function serve({ settings, flavor, file }: Loaded, options: ServeOptions): Promise<number> {
+  const { version, debug, readable, stop, cut, onListening } = options;
+  const { host, port, tls, header_timeout: headerTimeout, shutdown_timeout: shutdownTimeout } = settings.http;
+  const folder = dirname(file);
+  return await runServer({
+    workers: settings.workers,
+    listen: {
+      host,
+      port,
+      headerTimeout,
+      tls: tls && { certificate: resolve(folder, tls.certificate), key: resolve(folder, tls.key) },
+    },
+    shutdownTimeout,
+    createApp: async (context) => {
+      // Here, so that commands that only look at the configuration don't load the whole server.
+      const { createApp } = await import("./app.ts");
+      return await createApp(settings, { ...context, version, flavor, host: hostname(), folder, debug });
+    },
+    stop,
+    cut,
+    log: createLog({ level: settings.loglevel, readable }),
+    onListening,
+  });
+}
