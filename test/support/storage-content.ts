@@ -26,9 +26,10 @@ export async function* repeated(block: Uint8Array, size: number): AsyncGenerator
 /** Bytes in which any shift or swap shows: runs of random length and value. */
 export function randomBytes(random: Random, length: number): Buffer {
   const bytes = Buffer.alloc(length);
-  for (let at = 0, end = 0; at < length; at = end) {
-    end = Math.min(length, at + 1 + random(64));
+  for (let at = 0; at < length;) {
+    const end = Math.min(length, at + 1 + random(64));
     bytes.fill(random(256), at, end);
+    at = end;
   }
   return bytes;
 }

@@ -6,12 +6,13 @@ export interface StreamWatch {
   asked?(): void;
   /** So many bytes came; it is the reader's turn. */
   passed?(bytes: number): void;
-  /** Nothing more will come: it ended, failed with `error`, or the reader has left. Called once. */
+  /** Nothing more will come: it ended, the backend failed with `error`, or the reader has left. Called once. */
   closed?(error?: Error): void;
 }
 
 /** Passes `stream` on as it is, and tells `watch` about it. Holds no bytes of its own. */
 export function watchStream(stream: Readable, watch: StreamWatch): Readable {
+  let failure: Error | undefined;
   const watched = new Readable({
     highWaterMark: 0,
     read() {
@@ -20,20 +21,24 @@ export function watchStream(stream: Readable, watch: StreamWatch): Readable {
     },
     destroy(error, done) {
       stream.destroy();
-      watch.closed?.(error ?? undefined);
+      watch.closed?.(failure);
       done(error);
     },
   });
+  const fail = (error: Error): void => {
+    if (watched.destroyed) return;
+    failure = error;
+    watched.destroy(error);
+  };
   stream.pause();
   stream.on("data", (chunk: Uint8Array) => {
     watch.passed?.(chunk.length);
     if (!watched.push(chunk)) stream.pause();
   });
   stream.once("end", () => watched.push(null));
-  stream.once("error", (error: Error) => watched.destroy(error));
+  stream.once("error", fail);
   stream.once("close", () => {
-    if (!stream.readableEnded && !watched.destroyed)
-      watched.destroy(stream.errored ?? new Error("the stream was closed before its end"));
+    if (!stream.readableEnded) fail(new Error("the stream was closed before its end"));
   });
   return watched;
 }
