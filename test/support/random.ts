@@ -8,6 +8,11 @@ export type Random = (below: number) => number;
 export function seededRandom(context: Context): Random {
   const seed = Number(process.env["TEST_SEED"] ?? randomInt(2 ** 31));
   process.stderr.write(`      ${context.test?.title ?? "random"}: TEST_SEED=${seed}\n`);
+  return randomFrom(seed);
+}
+
+/** Random numbers that `seed` alone decides. */
+export function randomFrom(seed: number): Random {
   let state = seed;
   return (below) => {
     state = (state + 0x6d2b79f5) | 0;
