@@ -25,7 +25,7 @@ export interface AppContext {
 export interface RunOptions {
   /** How many processes; `auto` is one for every processor. */
   readonly workers: number | "auto";
-  readonly listen: ListenOptions;
+  readonly listen: Omit<ListenOptions, "onError">;
   /** Seconds that requests may take to finish after `stop`. */
   readonly shutdownTimeout: number;
   readonly createApp: (context: AppContext) => Promise<App>;
@@ -70,7 +70,12 @@ async function serve({ createApp, stop, cut, log, ...options }: ServeOptions, is
     return;
   }
   try {
-    const server = await listen(app.handler, options.listen);
+    const server = await listen(app.handler, {
+      ...options.listen,
+      onError: (error) => {
+        log.error({ err: error }, "A connection could not be accepted");
+      },
+    });
     log.info({ url: server.url }, `listening on ${server.url}`);
     options.onListening(server.url);
     await aborted(stop);

@@ -22,6 +22,8 @@ export interface ListenOptions {
   readonly headerTimeout?: number;
   /** How long an idle connection is kept; longer than a front end keeps it, so that the front end closes first. Default 95. */
   readonly keepAliveTimeout?: number;
+  /** Hears when a connection could not be accepted (too many open files); the server goes on. */
+  readonly onError?: (error: Error) => void;
 }
 
 /** A server that accepts connections. */
@@ -69,6 +71,7 @@ export async function listen(handler: Handler, options: ListenOptions): Promise<
     if (socket instanceof Socket) connections.refuse(socket, refusals[error.code ?? ""] ?? "400 Bad Request");
   });
   await bind(server, options);
+  server.on("error", (error) => options.onError?.(error));
   return running(server, connections, options);
 }
 

@@ -44,14 +44,16 @@ export class Connections {
 
   /**
    * What a connection gets that no longer speaks HTTP: `status` and the end. Answers to whole requests that came
-   * before are sent first; one that had begun is cut when its own request is what is broken.
+   * before are sent first; one that had begun is cut when its own request is what is broken. A connection that was never
+   * added (its TLS handshake failed) can't be told anything.
    */
   refuse(socket: Socket, status: string): void {
     const due = [...(this.#due.get(socket) ?? [])];
+    const isKnown = this.#due.has(socket);
     const broken = due.find((response) => !response.req.complete);
     if (due.length > 0 && !broken) {
       this.#closeAfterAnswers(socket);
-    } else if (!socket.writable || due.length > 1 || broken?.headersSent === true) {
+    } else if (!isKnown || !socket.writable || due.length > 1 || broken?.headersSent === true) {
       socket.destroy();
     } else {
       socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
