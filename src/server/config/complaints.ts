@@ -12,16 +12,17 @@ export interface Complaint {
   readonly remedy: string;
 }
 
-/** Puts what zod found wrong with `values` into words, without ever quoting a secret. */
+/** Puts what zod found wrong with `values` into words, one complaint an option, without ever quoting a secret. */
 export function complaintsAbout(
   values: unknown,
   schema: z.core.$ZodType,
   issues: readonly z.core.$ZodIssue[],
   places: ReadonlyMap<string, Place>,
 ): Complaint[] {
-  return issues.map((issue) => {
+  const firsts = new Map(issues.toReversed().map((issue) => [keyOf(issue), issue]));
+  return issues.filter((issue) => firsts.get(keyOf(issue)) === issue).map((issue) => {
     const place = nearestPlace(places, issue.path);
-    const key = issue.path.filter((part) => typeof part === "string").join(".");
+    const key = keyOf(issue);
     const expected = schemaAt(schema, issue.path);
     const value = issue.path.reduce<unknown>(childOf, values);
     const words = expected ? wordsFor(expected) : "what this version takes";
@@ -44,6 +45,10 @@ export function isSecret(schema: z.core.$ZodType, path: readonly PropertyKey[]):
     const part = schemaAt(schema, path.slice(0, index + 1));
     return part !== undefined && metaOf(part).secret === true;
   });
+}
+
+function keyOf({ path }: z.core.$ZodIssue): string {
+  return path.filter((part) => typeof part === "string").join(".");
 }
 
 function nearestPlace(places: ReadonlyMap<string, Place>, path: readonly PropertyKey[]): Place | undefined {

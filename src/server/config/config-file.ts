@@ -25,7 +25,7 @@ export interface FileSearch {
 /** The folder of the configuration files that come with the program. */
 export const shippedFolder = fileURLToPath(new URL("../../../config/", import.meta.url));
 
-const sizeLimit = 1024 * 1024;
+const sizeLimit = 256 * 1024;
 
 /**
  * The path of the file to load: `configFile`; else `DOCKER_REGISTRY_CONFIG`, absolute or below `config/` here or among
@@ -80,7 +80,7 @@ async function contentOf(path: string): Promise<string> {
   const content = Buffer.concat(chunks);
   if (content.length <= sizeLimit) return content.toString("utf8");
   throw new ConfigError([
-    { file: path, problem: "is larger than 1 MiB", remedy: "Name a configuration file; this looks like something else." },
+    { file: path, problem: "is larger than 256 KiB", remedy: "Name a configuration file; this looks like something else." },
   ]);
 }
 

@@ -98,7 +98,7 @@ function withCommon(file: ConfigFile, flavor: string): Mapping {
 function withoutIdleSections(read: Readonly<Record<string, unknown>>, options: Mapping) {
   const idle = Object.entries(sectionSwitches).filter(([section, key]) => {
     const value = read[section];
-    return typeof value === "object" && value !== null && !Object.hasOwn(value, key);
+    return typeof value === "object" && !Array.isArray(value) && value !== null && !Object.hasOwn(value, key);
   });
   const warnings = idle.flatMap(([section, key]): Complaint[] => {
     const entry = options.entries.get(section);
@@ -110,15 +110,19 @@ function withoutIdleSections(read: Readonly<Record<string, unknown>>, options: M
   return { values: Object.fromEntries(Object.entries(read).filter(([key]) => !off.has(key))), warnings };
 }
 
-function unknownKey({ path, line, known }: Stranger): Complaint {
+/** More than so many unknown keys are no slips; looking for what they mean would take long. */
+const suggestionLimit = 100;
+
+function unknownKey({ path, line, known }: Stranger, index: number): Complaint {
   const name = path.at(-1) ?? "";
   const candidates = path.length === 1 ? [...known, ...optionsOfAbsentStorages] : known;
+  const meant = index < suggestionLimit ? didYouMean(name, candidates) : "";
   const others = path.length === 1 ? "" : ` Known are ${known.join(", ")}.`;
   return {
     key: path.map((part) => part.slice(0, 64)).join("."),
     line,
     problem: "is no option",
-    remedy: `${didYouMean(name, candidates)}Correct or remove it.${others}`,
+    remedy: `${meant}Correct or remove it.${others}`,
   };
 }
 

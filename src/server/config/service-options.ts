@@ -36,56 +36,64 @@ const emailExceptions = z.object({
   to_addr: option(text, { description: "Who gets the mails.", env: ["SMTP_TO_ADDR"] }),
 });
 
-const corsRule = {
-  origins: option(texts, { description: "Which origins may ask; * for all.", env: ["CORS_ORIGINS"] }),
-  methods: option(texts.default(["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]), {
-    description: "Which methods they may use.",
-    env: ["CORS_METHODS"],
-  }),
-  headers: option(texts.default(["Content-Type"]), {
-    description: "Which headers they may send.",
-    env: ["CORS_HEADERS"],
-  }),
-  expose_headers: option(texts.default([]), {
-    description: "Which headers of answers they may read.",
-    env: ["CORS_EXPOSE_HEADERS"],
-  }),
-  supports_credentials: option(z.boolean().default(false), {
-    description: "Whether they may send credentials.",
-    env: ["CORS_SUPPORTS_CREDENTIALS"],
-  }),
-  max_age: option(seconds.optional(), {
-    description: "For how many seconds a browser may remember the answer.",
-    env: ["CORS_MAX_AGE"],
-  }),
-  send_wildcard: option(z.boolean().default(true), {
-    description: "Answer * where every origin may ask, instead of the origin.",
-    env: ["CORS_SEND_WILDCARD"],
-  }),
-  always_send: option(z.boolean().default(true), {
-    description: "Send the headers to requests without an Origin too.",
-    env: ["CORS_ALWAYS_SEND"],
-  }),
-  automatic_options: option(z.boolean().default(true), {
-    description: "Answer OPTIONS requests.",
-    env: ["CORS_AUTOMATIC_OPTIONS"],
-  }),
-  vary_header: option(z.boolean().default(true), {
-    description: "Send Vary: Origin where the answer depends on it.",
-    env: ["CORS_VARY_HEADER"],
-  }),
+const corsValues = {
+  origins: texts,
+  methods: texts,
+  headers: texts,
+  expose_headers: texts,
+  supports_credentials: z.boolean(),
+  max_age: seconds,
+  send_wildcard: z.boolean(),
+  always_send: z.boolean(),
+  automatic_options: z.boolean(),
+  vary_header: z.boolean(),
 };
 
 const cors = z.object({
-  ...corsRule,
+  origins: option(corsValues.origins, { description: "Which origins may ask; * for all.", env: ["CORS_ORIGINS"] }),
+  methods: option(corsValues.methods.default(["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]), {
+    description: "Which methods they may use.",
+    env: ["CORS_METHODS"],
+  }),
+  headers: option(corsValues.headers.default(["Content-Type"]), {
+    description: "Which headers they may send.",
+    env: ["CORS_HEADERS"],
+  }),
+  expose_headers: option(corsValues.expose_headers.default([]), {
+    description: "Which headers of answers they may read.",
+    env: ["CORS_EXPOSE_HEADERS"],
+  }),
+  supports_credentials: option(corsValues.supports_credentials.default(false), {
+    description: "Whether they may send credentials.",
+    env: ["CORS_SUPPORTS_CREDENTIALS"],
+  }),
+  max_age: option(corsValues.max_age.optional(), {
+    description: "For how many seconds a browser may remember the answer.",
+    env: ["CORS_MAX_AGE"],
+  }),
+  send_wildcard: option(corsValues.send_wildcard.default(true), {
+    description: "Answer * where every origin may ask, instead of the origin.",
+    env: ["CORS_SEND_WILDCARD"],
+  }),
+  always_send: option(corsValues.always_send.default(true), {
+    description: "Send the headers to requests without an Origin too.",
+    env: ["CORS_ALWAYS_SEND"],
+  }),
+  automatic_options: option(corsValues.automatic_options.default(true), {
+    description: "Answer OPTIONS requests.",
+    env: ["CORS_AUTOMATIC_OPTIONS"],
+  }),
+  vary_header: option(corsValues.vary_header.default(true), {
+    description: "Send Vary: Origin where the answer depends on it.",
+    env: ["CORS_VARY_HEADER"],
+  }),
   resources: option(
     kind(
-      z.union([texts, z.record(z.string(), z.object(corsRule).partial())]),
+      z.union([texts, z.record(z.string(), z.object(corsValues).partial())]),
       "a list of patterns or a map from patterns to options",
     ).optional(),
     {
-      description:
-        "Patterns of the paths that this is about, or a map from patterns to options of their own; else all.",
+      description: "Patterns of the paths that this is about, or a map from patterns to options of their own; else all.",
       env: ["CORS_RESOURCES"],
     },
   ),
