@@ -14,6 +14,7 @@ export interface NginxOptions {
 /** Headers of the registry that nginx forgets over X-Accel-Redirect. It keeps type, disposition, caching and cookies. */
 const kept = [
   "ETag",
+  "Last-Modified",
   "Docker-Content-Digest",
   "Docker-Distribution-Api-Version",
   "X-Docker-Registry-Version",
