@@ -26,7 +26,7 @@ const firstDelay = 100;
 const longestDelay = 30_000;
 /** So many deaths at the start in a row, with no worker left, and there is no point in going on. */
 const mostFailures = 5;
-/** What a worker may take beyond what it was given, in seconds, before it is killed. */
+/** What a worker may take beyond what it was given, or to end when it is done, in seconds, before it is killed. */
 const grace = 15;
 
 /**
@@ -127,6 +127,9 @@ class Supervisor {
     worker.on("error", (error) => {
       this.#options.log.error({ err: error, worker: slot.number }, "a worker can't be reached");
     });
+    worker.once("disconnect", () => {
+      kill(worker, grace);
+    });
     worker.once("exit", (code: number | null, signal: string | null) => {
       delete slot.worker;
       this.#ended(slot, code, signal);
@@ -191,9 +194,7 @@ class Supervisor {
   }
 
   #killIn(seconds: number): void {
-    setTimeout(() => {
-      for (const { worker } of this.#slots) worker?.process.kill("SIGKILL");
-    }, milliseconds(seconds)).unref();
+    for (const { worker } of this.#slots) if (worker) kill(worker, seconds);
   }
 
   #endIfAlone(): void {
@@ -202,6 +203,14 @@ class Supervisor {
     this.#options.cut.removeEventListener("abort", this.#cut);
     this.#end(this.#exitCode);
   }
+}
+
+/** Kills a worker that has not ended within `seconds`. */
+function kill(worker: Worker, seconds: number): void {
+  const timer = setTimeout(() => worker.process.kill("SIGKILL"), milliseconds(seconds)).unref();
+  worker.once("exit", () => {
+    clearTimeout(timer);
+  });
 }
 
 /** A worker that is just ending can't be told anything; its exit is seen anyway. */
