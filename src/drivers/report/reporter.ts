@@ -11,6 +11,8 @@ export interface Fault {
     readonly path: string;
     readonly remoteAddress: string;
     readonly userAgent: string;
+    /** What the client was answered; absent when that is not known. */
+    readonly status?: number;
   };
 }
 

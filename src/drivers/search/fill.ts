@@ -67,6 +67,11 @@ export class Fill {
   async #fill(number: number, source: () => AsyncIterable<SearchEntry>): Promise<number | undefined> {
     // A renewal that fails is not lost: the next batch renews too, and tells.
     const heartbeat = setInterval(() => void this.#renew().catch(() => false), renewal);
+    // A source that never answers must not keep the process alive after the index is closed.
+    const stop = () => {
+      clearInterval(heartbeat);
+    };
+    this.#closing.addEventListener("abort", stop, { once: true });
     try {
       for await (const batch of batches(source(), batchSize)) {
         this.#assertOpen();
@@ -79,7 +84,8 @@ export class Fill {
       await this.release().catch(() => undefined);
       throw error;
     } finally {
-      clearInterval(heartbeat);
+      this.#closing.removeEventListener("abort", stop);
+      stop();
     }
   }
 

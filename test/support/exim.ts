@@ -1,0 +1,227 @@
+import { execFile } from "node:child_process";
+import { chmod, chown, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { once } from "node:events";
+import { promisify } from "node:util";
+import { accountOf } from "./account.ts";
+import { findProgram } from "./needs.ts";
+import { freePort, Program, removeFolder, temporaryFolder } from "./program.ts";
+
+const run = promisify(execFile);
+
+/** What `needs` has to be asked for before an `EximServer` is started. */
+export const eximPrograms = ["exim4", "openssl"] as const;
+
+/** What a server insists on before it takes a mail. */
+export interface EximRules {
+  /** STARTTLS, with a certificate for 127.0.0.1 by the authority in `authority`; else TLS is not even offered. */
+  readonly tls?: boolean;
+  /** A client certificate by the same authority. */
+  readonly clientCertificate?: boolean;
+  /** The login `mailer` with the password `pass of mailer`. */
+  readonly login?: boolean;
+}
+
+/** A mail as it arrived. */
+export interface Mail {
+  readonly headers: ReadonlyMap<string, string>;
+  readonly text: string;
+}
+
+/** An Exim of the test's own that delivers whatever it takes into one Maildir. Needs root, to become Exim's user. */
+export class EximServer {
+  readonly port: number;
+  readonly login = { smtp_login: "mailer", smtp_password: "pass of mailer" } as const;
+  readonly #folder: string;
+  #program: Program | undefined;
+
+  private constructor(folder: string, port: number) {
+    this.#folder = folder;
+    this.port = port;
+  }
+
+  static async start(rules: EximRules): Promise<EximServer> {
+    const server = new EximServer(await temporaryFolder("registryctl-exim"), await freePort());
+    try {
+      await server.#initialise(rules);
+      await server.resume();
+      return server;
+    } catch (error) {
+      await server.destroy();
+      throw error;
+    }
+  }
+
+  /** PEM files: the authority's certificate, and a client's key and certificate. */
+  get authority(): string {
+    return join(this.#folder, "authority.pem");
+  }
+  get clientKey(): string {
+    return join(this.#folder, "client.key");
+  }
+  get clientCertificate(): string {
+    return join(this.#folder, "client.pem");
+  }
+
+  async resume(): Promise<void> {
+    this.#program = new Program(findProgram("exim4") ?? "exim4", ["-C", join(this.#folder, "exim.conf"), "-bdf"], {
+      cwd: this.#folder,
+    });
+    await this.#program.ready("Exim", async () => {
+      const socket = connect(this.port, "127.0.0.1");
+      await once(socket, "data");
+      socket.end("QUIT\r\n");
+      return true;
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.#program?.stop();
+  }
+
+  async destroy(): Promise<void> {
+    await this.stop();
+    await removeFolder(this.#folder);
+  }
+
+  /** What has been delivered, in order of arrival. */
+  async mails(): Promise<Mail[]> {
+    const folder = join(this.#folder, "maildir", "new");
+    const names = await readdir(folder).catch(() => []);
+    const texts = await Promise.all(names.map((name) => readFile(join(folder, name), "utf8")));
+    return texts.map(parseMail).sort((a, b) => (order(a) < order(b) ? -1 : 1));
+  }
+
+  async log(): Promise<string> {
+    return await readFile(join(this.#folder, "log", "mainlog"), "utf8");
+  }
+
+  async #initialise(rules: EximRules): Promise<void> {
+    const { uid, gid } = await accountOf("Debian-exim");
+    await chmod(this.#folder, 0o755);
+    for (const name of ["spool", "maildir", "log"]) {
+      await mkdir(join(this.#folder, name));
+      await chown(join(this.#folder, name), uid, gid);
+    }
+    await makeCertificates(this.#folder);
+    await chown(join(this.#folder, "server.key"), uid, gid);
+    await writeFile(join(this.#folder, "exim.conf"), configuration(this.#folder, this.port, rules), { mode: 0o644 });
+  }
+}
+
+function configuration(folder: string, port: number, rules: EximRules): string {
+  const tls = `
+tls_advertise_hosts = *
+tls_certificate = ${folder}/server.pem
+tls_privatekey = ${folder}/server.key
+tls_verify_certificates = ${folder}/authority.pem
+${rules.clientCertificate ? "tls_verify_hosts = *" : ""}`;
+  return `
+primary_hostname = mail.test
+exim_user = Debian-exim
+exim_group = Debian-exim
+spool_directory = ${folder}/spool
+log_file_path = ${folder}/log/%slog
+pid_file_path = ${folder}/spool/exim.pid
+daemon_smtp_ports = ${port}
+local_interfaces = 127.0.0.1
+disable_ipv6 = true
+${rules.tls ? tls : "tls_advertise_hosts ="}
+auth_advertise_hosts = *
+acl_smtp_mail = sender
+acl_smtp_rcpt = recipient
+host_lookup =
+rfc1413_hosts =
+keep_environment =
+never_users =
+log_selector = +tls_peerdn
+begin acl
+sender:
+  ${rules.tls ? "deny message = use STARTTLS\n  ! encrypted = *" : ""}
+  accept
+recipient:
+  ${rules.login ? "deny message = log in\n  ! authenticated = *" : ""}
+  accept
+begin routers
+all:
+  driver = accept
+  transport = maildir
+begin transports
+maildir:
+  driver = appendfile
+  directory = ${folder}/maildir
+  maildir_format
+  envelope_to_add
+  return_path_add
+  user = Debian-exim
+  group = Debian-exim
+begin authenticators
+login:
+  driver = plaintext
+  public_name = LOGIN
+  server_prompts = <| Username: | Password:
+  server_condition = \${if and{{eq{$auth1}{mailer}}{eq{$auth2}{pass of mailer}}}}
+  server_set_id = $auth1
+`;
+}
+
+/** An authority, a server's certificate for 127.0.0.1 and a client's, each in two files. */
+async function makeCertificates(folder: string): Promise<void> {
+  const openssl = findProgram("openssl") ?? "openssl";
+  const key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+  const make = async (line: string) => await run(openssl, line.trim().split(/\s+/), { cwd: folder });
+  await make(`req -x509 ${key} -keyout authority.key -out authority.pem -days 2 -subj /CN=authority.test`);
+  for (const name of ["server", "client"]) {
+    await make(
+      `req ${key} -keyout ${name}.key -out ${name}.csr -subj /CN=${name}.test -addext subjectAltName=IP:127.0.0.1`,
+    );
+    await make(
+      `x509 -req -in ${name}.csr -CA authority.pem -CAkey authority.key -days 2 -copy_extensions copy -out ${name}.pem`,
+    );
+  }
+}
+
+/** By Exim's own number of the mail, which grows. */
+function order(mail: Mail): string {
+  return / id (\S+)/.exec(mail.headers.get("received") ?? "")?.[1] ?? "";
+}
+
+function parseMail(raw: string): Mail {
+  const end = raw.indexOf("\n\n");
+  const unfolded = raw.slice(0, end).replace(/\n[ \t]+/g, " ");
+  const headers = new Map(
+    unfolded.split("\n").map((line) => {
+      const colon = line.indexOf(":");
+      return [line.slice(0, colon).toLowerCase(), decodedWords(line.slice(colon + 1).trim())] as const;
+    }),
+  );
+  return { headers, text: decodedBody(raw.slice(end + 2), headers.get("content-transfer-encoding") ?? "7bit") };
+}
+
+/** RFC 2047. */
+function decodedWords(value: string): string {
+  return value
+    .replace(/\?=\s+=\?/g, "?==?")
+    .replace(/=\?utf-8\?([qb])\?([^?]*)\?=/gi, (_, kind: string, text: string) =>
+      kind.toLowerCase() === "b"
+        ? Buffer.from(text, "base64").toString("utf8")
+        : quotedPrintable(text.replaceAll("_", " ")),
+    );
+}
+
+function decodedBody(body: string, encoding: string): string {
+  switch (encoding) {
+    case "quoted-printable":
+      return quotedPrintable(body.replace(/=\n/g, ""));
+    case "base64":
+      return Buffer.from(body, "base64").toString("utf8").replaceAll("\r\n", "\n");
+    default:
+      return body;
+  }
+}
+
+function quotedPrintable(text: string): string {
+  const bytes = text.replace(/=([0-9A-F]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  return Buffer.from(bytes, "latin1").toString("utf8");
+}
