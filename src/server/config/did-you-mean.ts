@@ -5,7 +5,7 @@ export function didYouMean(word: string, candidates: Iterable<string>): string {
 }
 
 /** The candidate that differs from `word` in the fewest letters, if those are few for its length. */
-export function nearestOf(word: string, candidates: Iterable<string>): string | undefined {
+function nearestOf(word: string, candidates: Iterable<string>): string | undefined {
   if (word.length > 64) return undefined;
   const limit = Math.max(1, Math.floor(word.length / 3));
   let best: { readonly candidate: string; readonly distance: number } | undefined;

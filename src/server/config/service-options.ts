@@ -23,12 +23,17 @@ const emailExceptions = z.object({
   smtp_secure: option(
     kind(
       z
-        .union([z.boolean(), z.object({ keyfile: path, certfile: path.optional() }), path])
+        .union([
+          z.boolean(),
+          z.object({ keyfile: path.optional(), certfile: path.optional(), cafile: path.optional() }),
+          path,
+        ])
         .transform((value) => (typeof value === "string" ? { keyfile: value } : value)),
-      "true, false, the path of a key file or {keyfile: …, certfile: …}",
+      "true, false, the path of a key file or {keyfile: …, certfile: …, cafile: …}",
     ).default(false),
     {
-      description: "Insist on TLS: true, the path of a client key file, or a map of keyfile and certfile.",
+      description:
+        "Insist on TLS and check the server's certificate: true, the path of a client key file, or a map of keyfile, certfile and cafile (whom to trust).",
       env: ["SMTP_SECURE"],
     },
   ),

@@ -1,0 +1,114 @@
+import { readFile } from "node:fs/promises";
+import { expect } from "chai";
+import { shippedFolder } from "../../../src/server/config/config-file.ts";
+import { configJsonSchema } from "../../../src/server/config/json-schema.ts";
+import { load, loadAll } from "../../../src/server/config/load.ts";
+import { settingsSchema } from "../../../src/server/config/schema.ts";
+import { fieldsOf, metaOf } from "../../../src/server/config/schema-walk.ts";
+
+const sample = `${shippedFolder}config_sample.yml`;
+
+describe("the shipped sample", () => {
+  const flavors = ["local", "s3", "ceph-s3", "gcs", "swift", "glance", "openstack", "glance-swift", "openstack-swift"];
+
+  it("has every flavor of the original, and nothing wrong but what this version lacks", async () => {
+    const checked = await loadAll({ configFile: sample, env: {}, cwd: "/" });
+    expect(checked.problems).to.deep.equal([]);
+    expect(checked.flavors.map(({ flavor }) => flavor)).to.have.members([...flavors, "elliptics", "dev", "test", "prod"]);
+    for (const { flavor, loaded, problems, warnings } of checked.flavors) {
+      expect(warnings, flavor).to.deep.equal([]);
+      if (["local", "dev", "test"].includes(flavor)) expect(loaded, flavor).not.to.equal(undefined);
+      else expect(problems.map(({ key }) => key), flavor).to.deep.equal(["storage"]);
+    }
+  });
+
+  const hosts: [string, Record<string, string>, string][] = [
+    ["dev", {}, "127.0.0.1"],
+    ["local", {}, "0.0.0.0"],
+    ["test", {}, "0.0.0.0"],
+    ["dev", { REGISTRY_HOST: "10.0.0.1" }, "10.0.0.1"],
+    ["local", { REGISTRY_HOST: "10.0.0.1" }, "10.0.0.1"],
+  ];
+  for (const [flavor, env, host] of hosts) {
+    it(`listens on ${host} in ${flavor} with ${JSON.stringify(env)}`, async () => {
+      const { settings } = await load({ configFile: sample, flavor, env: { REGISTRY_PORT: "5005", ...env }, cwd: "/" });
+      expect(settings.http).to.include({ host, port: 5005, max_json_size: 4194304 });
+    });
+  }
+
+  it("searches and logs all in dev, keeps images in /tmp/registry, and lets variables change that", async () => {
+    const options = { configFile: sample, flavor: "dev", cwd: "/" };
+    const plain = (await load({ ...options, env: {} })).settings;
+    expect(plain).to.include({ search_backend: "database", loglevel: "debug", storage_path: "/tmp/registry" });
+    const changed = (await load({ ...options, env: { SEARCH_BACKEND: "", LOGLEVEL: "error", STORAGE_PATH: "/srv" } })).settings;
+    expect(changed).to.include({ loglevel: "error", storage_path: "/srv" });
+    expect(changed).not.to.have.any.keys("search_backend");
+  });
+
+  it("takes the variables of the original's server behind ours", async () => {
+    const env = { GUNICORN_WORKERS: "4", GUNICORN_SILENT_TIMEOUT: "5", GUNICORN_GRACEFUL_TIMEOUT: "6" };
+    const { workers, http } = (await load({ configFile: sample, env, cwd: "/" })).settings;
+    expect([workers, http.idle_timeout, http.shutdown_timeout]).to.deep.equal([4, 5, 6]);
+    const ours = { REGISTRY_WORKERS: "2", REGISTRY_IDLE_TIMEOUT: "7", REGISTRY_SHUTDOWN_TIMEOUT: "8" };
+    const mine = (await load({ configFile: sample, env: { ...env, ...ours }, cwd: "/" })).settings;
+    expect([mine.workers, mine.http.idle_timeout, mine.http.shutdown_timeout]).to.deep.equal([2, 7, 8]);
+  });
+
+  it("reads every variable that an option names, and those of the original's samples", async () => {
+    const text = await readFile(sample, "utf8");
+    const unread = variablesOf(settingsSchema).filter((name) => !text.includes(`_env:${name}`) && !name.startsWith("GUNICORN_"));
+    expect(unread).to.deep.equal([]);
+    const fixtures = new URL("./fixtures/", import.meta.url);
+    for (const file of ["original-sample-0.6.9.yml", "original-sample-0.7.1.yml", "original-sample-0.9.1.yml"]) {
+      const original = await readFile(new URL(file, fixtures), "utf8");
+      const names = Array.from(original.matchAll(/_env:(\w+)/g), ([, name]) => name ?? "");
+      expect(names.filter((name) => !/^(AZURE|OSS|CF)_/.test(name) && !text.includes(`_env:${name}`)), file).to.deep.equal([]);
+    }
+  });
+});
+
+describe("the shipped mirror file", () => {
+  it("mirrors", async () => {
+    const { settings, warnings } = await load({ configFile: `${shippedFolder}config_mirror.yml`, env: {}, cwd: "/" });
+    expect(warnings).to.deep.equal([]);
+    expect(settings.mirroring?.source).to.equal("https://registry-1.docker.io");
+  });
+});
+
+describe("the schema", () => {
+  it("describes every option in sentences", () => {
+    for (const [key, description] of descriptionsOf(settingsSchema, "")) {
+      expect(description, key).to.match(/^[A-Z].*\.$/);
+    }
+  });
+
+  it("is JSON Schema that knows every option, and asks for none", () => {
+    const schema = JSON.parse(JSON.stringify(configJsonSchema())) as {
+      $defs: { flavor: { properties: Record<string, { properties?: object; anyOf?: object[] }>; additionalProperties: boolean } };
+    };
+    const { properties, additionalProperties } = schema.$defs.flavor;
+    expect(Object.keys(properties)).to.include.members([...Object.keys(settingsSchema.shape), "s3_bucket"]);
+    expect(additionalProperties).to.equal(false);
+    expect(properties["http"]?.properties).to.include.all.keys("host", "port", "tls");
+    expect(properties["debug"]?.anyOf).to.deep.equal([{ type: "boolean" }, { type: "string", pattern: "^_env:" }, { type: "null" }]);
+    expect(JSON.stringify(schema)).not.to.match(/"(env|secret|aliases|required)":/);
+  });
+
+  it("is what the reference in docs/ tells", async () => {
+    const reference = await readFile(new URL("../../../docs/configuration.md", import.meta.url), "utf8");
+    for (const [key] of descriptionsOf(settingsSchema, "")) expect(reference).to.contain(`\`${key}\``);
+  });
+});
+
+type Schema = Parameters<typeof fieldsOf>[0];
+
+function variablesOf(schema: Schema): string[] {
+  return Object.values(fieldsOf(schema) ?? {}).flatMap((field) => [...(metaOf(field).env ?? []), ...variablesOf(field)]);
+}
+
+function descriptionsOf(schema: Schema, prefix: string): [string, string | undefined][] {
+  return Object.entries(fieldsOf(schema) ?? {}).flatMap(([name, field]) => [
+    [prefix + name, metaOf(field).description],
+    ...descriptionsOf(field, `${prefix}${name}.`),
+  ]);
+}
