@@ -50,6 +50,9 @@ export async function openLocal(path: string): Promise<StorageDriver> {
 
 const ownFolder = "_registryctl";
 const temporaryFolder = "tmp";
+/** In bytes, as Linux has them. */
+const longestName = 255;
+const longestPath = 4_095;
 
 class LocalStorage implements StorageDriver, Tree {
   readonly name = "local";
@@ -191,14 +194,16 @@ class LocalStorage implements StorageDriver, Tree {
     return name.startsWith(strayPrefix) || (name === temporaryFolder && folder === join(this.root, ownFolder));
   }
 
-  /** Where the object lies. The keys of what is hidden are not the store's to hand out. */
+  /** Where the object lies. Keys of what is hidden are refused, and those too long, before folders are made for them. */
   #path(key: string): string {
-    const [first, second, ...rest] = key.split("/");
-    const reserved = first === ownFolder && second === temporaryFolder;
-    if (reserved || key.includes("\0") || [first, second, ...rest].some((name) => name?.startsWith(strayPrefix))) {
+    const path = join(this.root, key);
+    const names = key.split("/");
+    const reserved = names[0] === ownFolder && names[1] === temporaryFolder;
+    const impossible = names.some((name) => name.startsWith(strayPrefix) || Buffer.byteLength(name) > longestName);
+    if (reserved || impossible || key.includes("\0") || Buffer.byteLength(path) > longestPath) {
       throw new DriverError("INVALID_KEY", `${JSON.stringify(key)} can't name an object of a local store`);
     }
-    return join(this.root, key);
+    return path;
   }
 
   async #file(key: string): Promise<Stats> {
