@@ -1,5 +1,5 @@
-import type { IncomingMessage } from "node:http";
-import { BlockList, isIP } from "node:net";
+import type { IncomingHttpHeaders } from "node:http";
+import { BlockList, isIP, type Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 
 /** Who really asks, and under which name they know this server. */
@@ -11,12 +11,18 @@ export interface Client {
   readonly host: string;
 }
 
+/** What there is to see of a request: its headers and the connection that it came on. */
+export interface Arrival {
+  readonly headers: IncomingHttpHeaders;
+  readonly socket: Pick<Socket, "remoteAddress">;
+}
+
 /**
  * Tells the client of a request. `X-Forwarded-For`, `X-Real-IP`, `X-Forwarded-Proto` and `X-Forwarded-Host` are
  * believed only when the peer is one of the `trusted` addresses or networks (v4 or v6), or is connected through a
  * Unix socket and `trusted` has `unix`. Of a chain of proxies the client is the last one that is not trusted.
  */
-export function clientBehind(trusted: readonly string[]): (request: IncomingMessage) => Client {
+export function clientBehind(trusted: readonly string[]): (request: Arrival) => Client {
   const isTrusted = matcher(trusted);
   return (request) => {
     const peer = plain(request.socket.remoteAddress ?? "unix");
@@ -44,7 +50,7 @@ function matcher(trusted: readonly string[]): (address: string) => boolean {
 }
 
 /** Walks the chain of proxies back from us, as long as the one who speaks is trusted and names an address. */
-function origin(request: IncomingMessage, peer: string, isTrusted: (address: string) => boolean): string {
+function origin(request: Arrival, peer: string, isTrusted: (address: string) => boolean): string {
   const chain = list(request, "x-forwarded-for");
   if (chain.length === 0) chain.push(...list(request, "x-real-ip"));
   let client = peer;
@@ -56,7 +62,7 @@ function origin(request: IncomingMessage, peer: string, isTrusted: (address: str
   return client;
 }
 
-function list(request: IncomingMessage, header: string): string[] {
+function list(request: Arrival, header: string): string[] {
   const value = request.headers[header];
   return (typeof value === "string" ? value : "")
     .split(",")
