@@ -20,23 +20,25 @@ export function complaintsAbout(
   places: ReadonlyMap<string, Place>,
 ): Complaint[] {
   const firsts = new Map(issues.toReversed().map((issue) => [keyOf(issue), issue]));
-  return issues.filter((issue) => firsts.get(keyOf(issue)) === issue).map((issue) => {
-    const place = nearestPlace(places, issue.path);
-    const key = keyOf(issue);
-    const expected = schemaAt(schema, issue.path);
-    const value = issue.path.reduce<unknown>(childOf, values);
-    const words = expected ? wordsFor(expected) : "what this version takes";
-    return {
-      key,
-      ...(place && { line: place.line }),
-      ...(value === undefined
-        ? { problem: "is missing", remedy: `Add ${key.split(".").at(-1) ?? key}: ${words}.` }
-        : {
-            problem: `${isSecret(schema, issue.path) ? "the value" : shown(value)} is not ${words}`,
-            remedy: `${meant(expected, value)}${instruction(place, words)}`,
-          }),
-    };
-  });
+  return issues
+    .filter((issue) => firsts.get(keyOf(issue)) === issue)
+    .map((issue) => {
+      const place = nearestPlace(places, issue.path);
+      const key = keyOf(issue);
+      const expected = schemaAt(schema, issue.path);
+      const value = issue.path.reduce<unknown>(childOf, values);
+      const words = expected ? wordsFor(expected) : "what this version takes";
+      return {
+        key,
+        ...(place && { line: place.line }),
+        ...(value === undefined
+          ? { problem: "is missing", remedy: `Add ${key.split(".").at(-1) ?? key}: ${words}.` }
+          : {
+              problem: `${isSecret(schema, issue.path) ? "the value" : shown(value)} is not ${words}`,
+              remedy: `${meant(expected, value)}${instruction(place, words)}`,
+            }),
+      };
+    });
 }
 
 /** Whether an option, or the section around it, is marked secret. */

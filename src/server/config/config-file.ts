@@ -80,7 +80,11 @@ async function contentOf(path: string): Promise<string> {
   const content = Buffer.concat(chunks);
   if (content.length <= sizeLimit) return content.toString("utf8");
   throw new ConfigError([
-    { file: path, problem: "is larger than 256 KiB", remedy: "Name a configuration file; this looks like something else." },
+    {
+      file: path,
+      problem: "is larger than 256 KiB",
+      remedy: "Name a configuration file; this looks like something else.",
+    },
   ]);
 }
 

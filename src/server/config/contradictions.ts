@@ -13,7 +13,11 @@ export function contradictions(settings: Settings, places: ReadonlyMap<string, P
     });
   }
   if (settings.storage === "local" && settings.storage_path === "") {
-    found.push({ ...at("storage_path", places), problem: "is empty", remedy: "Name a folder, such as /var/lib/registry." });
+    found.push({
+      ...at("storage_path", places),
+      problem: "is empty",
+      remedy: "Name a folder, such as /var/lib/registry.",
+    });
   }
   return found;
 }

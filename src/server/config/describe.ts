@@ -7,7 +7,12 @@ import { fieldsOf } from "./schema-walk.ts";
 
 /** Where an effective value comes from. `included` is another flavor, through `<<` or an alias. */
 export type Origin =
-  | { readonly kind: "flavor" | "common" | "included"; readonly flavor: string; readonly line: number; readonly unset?: string }
+  | {
+      readonly kind: "flavor" | "common" | "included";
+      readonly flavor: string;
+      readonly line: number;
+      readonly unset?: string;
+    }
   | { readonly kind: "environment"; readonly variable: string }
   | { readonly kind: "default" };
 
@@ -71,7 +76,9 @@ const mask = "******";
 
 /** Of a database's URL, what isn't its password may be seen. */
 function masked(value: unknown): unknown {
-  return typeof value === "string" && /^(sqlite|postgres[\w+]*):\/\/[^?]*$/.test(value) ? withoutPasswords(value) : mask;
+  return typeof value === "string" && /^(sqlite|postgres[\w+]*):\/\/[^?]*$/.test(value)
+    ? withoutPasswords(value)
+    : mask;
 }
 
 function withoutPasswords(value: unknown): unknown {

@@ -75,7 +75,10 @@ function whyMissing(file: ConfigFile, flavor: string): Omit<Problem, "file"> | u
   }
   if (file.flavors.has(flavor)) return undefined;
   if (unsupportedFlavors.includes(flavor)) {
-    return { problem: `the flavor ${flavor} is not supported`, remedy: "Choose another one with --flavor or SETTINGS_FLAVOR." };
+    return {
+      problem: `the flavor ${flavor} is not supported`,
+      remedy: "Choose another one with --flavor or SETTINGS_FLAVOR.",
+    };
   }
   const names = flavorNames(file);
   return {

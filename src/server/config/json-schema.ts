@@ -7,7 +7,12 @@ type JsonSchema = z.core.JSONSchema.BaseSchema;
 
 /** The JSON Schema of a configuration file, for editors; for `config schema`. Knows `_env:` and absent values too. */
 export function configJsonSchema(): Readonly<Record<string, unknown>> {
-  const flavor = z.toJSONSchema(settingsSchema, { io: "input", override: ({ jsonSchema }) => { tidy(jsonSchema); } });
+  const flavor = z.toJSONSchema(settingsSchema, {
+    io: "input",
+    override: ({ jsonSchema }) => {
+      tidy(jsonSchema);
+    },
+  });
   const { storage, ...options } = mapped(flavor.properties ?? {}, asWritten);
   const planned = Object.keys(absentStorages).filter((name) => absentStorages[name]?.planned);
   const absent: JsonSchema = { description: "Of a storage that this version lacks." };

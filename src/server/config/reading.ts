@@ -146,7 +146,7 @@ export class Reading {
     const reading = new Reading(this.#env, literal);
     const value = reading.read(node, schema, path, place);
     for (const [key, at] of reading.places) this.places.set(key, literal ? place : at);
-    this.strangers.push(...reading.strangers.map((each) => (literal ? { ...each, line: place.line } : each)));
+    for (const each of reading.strangers) this.strangers.push(literal ? { ...each, line: place.line } : each);
     return value;
   }
 

@@ -89,11 +89,14 @@ function inline(value: unknown): string {
 }
 
 function comment(text: string, indent: string): string {
-  const lines = [""];
+  const lines: string[] = [];
+  let line = `${indent}#`;
   for (const word of text.split(" ")) {
-    const line = `${lines.pop() ?? ""} ${word}`;
-    const [before] = line.length + indent.length > 100 ? [line.slice(0, -word.length - 1)] : [];
-    lines.push(...(before === undefined || before === "" ? [line] : [before, ` ${word}`]));
+    if (line.length + 1 + word.length > 100 && line !== `${indent}#`) {
+      lines.push(line);
+      line = `${indent}#`;
+    }
+    line += ` ${word}`;
   }
-  return lines.map((line) => `${indent}#${line}`).join("\n");
+  return [...lines, line].join("\n");
 }

@@ -98,7 +98,8 @@ const cors = z.object({
       "a list of patterns or a map from patterns to options",
     ).optional(),
     {
-      description: "Patterns of the paths that this is about, or a map from patterns to options of their own; else all.",
+      description:
+        "Patterns of the paths that this is about, or a map from patterns to options of their own; else all.",
       env: ["CORS_RESOURCES"],
     },
   ),

@@ -146,7 +146,7 @@ class Composer {
       if (key.kind !== "scalar") {
         this.#flaw(key.line, "has a list or a map as a key", "Write a name before the colon.");
       } else if (name === "<<" && key.plain) {
-        included.push(...(value.kind === "list" ? value.items : [value]));
+        included.push(value);
       } else if (entries.has(name)) {
         this.#flaw(key.line, `says ${name} twice in the same map`, "Keep one of the two.");
       } else {
@@ -154,7 +154,9 @@ class Composer {
       }
     }
     this.#take();
-    for (const node of included) this.#include(node, entries);
+    for (const node of included) {
+      for (const each of node.kind === "list" ? node.items : [node]) this.#include(each, entries);
+    }
     return entries;
   }
 

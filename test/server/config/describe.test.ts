@@ -27,7 +27,9 @@ dev:
   function values(env = {}): Map<string, { value: unknown; origin: string }> {
     const { loaded, problems } = evaluated(yaml, env);
     if (!loaded) throw new Error(JSON.stringify(problems));
-    return new Map(describeValues(loaded).map(({ key, value, origin }) => [key, { value, origin: originText(origin) }]));
+    return new Map(
+      describeValues(loaded).map(({ key, value, origin }) => [key, { value, origin: originText(origin) }]),
+    );
   }
 
   const origins: [string, unknown, string][] = [

@@ -10,12 +10,14 @@ describe("a flavor", () => {
   });
 
   it("has common below it when it is included by << too", () => {
-    const yaml = "common: &c {debug: true, loglevel: error}\nbase: &b {<<: *c, storage: memory}\ndev: {<<: *b, debug: false}";
+    const yaml =
+      "common: &c {debug: true, loglevel: error}\nbase: &b {<<: *c, storage: memory}\ndev: {<<: *b, debug: false}";
     expect(settingsFrom(yaml)).to.include({ storage: "memory", debug: false, loglevel: "error" });
   });
 
   it("can take back what common says", () => {
-    const yaml = "common: {search_backend: database, issue: hi}\ndev: {storage: memory, search_backend: ~, issue: _env:NOTHING}";
+    const yaml =
+      "common: {search_backend: database, issue: hi}\ndev: {storage: memory, search_backend: ~, issue: _env:NOTHING}";
     expect(settingsFrom(yaml)).not.to.have.any.keys("search_backend", "issue");
   });
 
@@ -73,7 +75,12 @@ describe("a flavor", () => {
 
   it("takes mail options that stand outside their section, with a warning", () => {
     const { loaded, warnings } = evaluated(
-      dev("smtp_host: mail", "from_addr: a@example.com", "to_addr: b@example.com", "email_exceptions: {to_addr: c@example.com}"),
+      dev(
+        "smtp_host: mail",
+        "from_addr: a@example.com",
+        "to_addr: b@example.com",
+        "email_exceptions: {to_addr: c@example.com}",
+      ),
     );
     expect(loaded?.settings.email_exceptions).to.include({
       smtp_host: "mail",
@@ -96,7 +103,11 @@ describe("a flavor", () => {
   });
 
   it("is not harmed by the names of JavaScript's prototypes", () => {
-    const yaml = dev("__proto__: {debug: true}", "constructor: {prototype: {polluted: 1}}", "http: {__proto__: {port: 1}}");
+    const yaml = dev(
+      "__proto__: {debug: true}",
+      "constructor: {prototype: {polluted: 1}}",
+      "http: {__proto__: {port: 1}}",
+    );
     const { problems } = evaluated(yaml);
     expect(problems.map(({ key, problem }) => [key, problem])).to.deep.equal([
       ["__proto__", "is no option"],
@@ -111,39 +122,168 @@ describe("a flavor", () => {
 
 describe("the complaints about a flavor", () => {
   const table: [string, string, { line?: number; key?: string; problem: RegExp; remedy: RegExp }][] = [
-    ["an unknown option", dev("storge: x"), { line: 4, key: "storge", problem: /^is no option$/, remedy: /Did you mean storage\? / }],
-    ["swapped letters", dev("http: {prot: 1}"), { line: 4, key: "http.prot", problem: /no option/, remedy: /Did you mean port\? / }],
-    ["dashes", dev("search-backend: x"), { line: 4, key: "search-backend", problem: /no option/, remedy: /mean search_backend\?/ }],
-    ["an option of another storage", dev("s3_bukket: x"), { line: 4, key: "s3_bukket", problem: /no option/, remedy: /mean s3_bucket\?/ }],
-    ["nothing alike", dev("zzzzzzzz: x"), { line: 4, key: "zzzzzzzz", problem: /no option/, remedy: /^Correct or remove it\.$/ }],
-    ["no storage", "dev: {debug: true}", { line: 1, key: "storage", problem: /^is missing$/, remedy: /^Add storage: local, memory or file\.$/ }],
-    ["an unknown storage", "dev: {storage: locl}", { line: 1, key: "storage", problem: /^"locl" is not local, /, remedy: /Did you mean local\? / }],
-    ["a text for a number", dev("workers: many"), { line: 4, key: "workers", problem: /"many" is not a number of processes/, remedy: /^Write a number/ }],
-    ["a number that is too large", dev("http: {port: 70000}"), { line: 4, key: "http.port", problem: /^70000 is not a whole number from 0 to 65535$/, remedy: /Write/ }],
-    ["a broken number", dev("http: {port: 1.5}"), { line: 4, key: "http.port", problem: /^1\.5 is not a whole/, remedy: /Write/ }],
-    ["a text for a truth", dev("debug: maybe"), { line: 4, key: "debug", problem: /^"maybe" is not true or false$/, remedy: /Write true or false/ }],
-    ["a map for a text", dev("issue: {a: 1}"), { line: 4, key: "issue", problem: /^a map is not a text$/, remedy: /Write a text/ }],
-    ["a list for a text", dev("issue: [a]"), { line: 4, key: "issue", problem: /^a list is not a text$/, remedy: /Write a text/ }],
-    ["a text for a section", dev("http: yes"), { line: 4, key: "http", problem: /^"yes" is not a map of host, port/, remedy: /Write a map/ }],
-    ["a list for a section", dev("cache: [a]"), { line: 4, key: "cache", problem: /^a list is not a map/, remedy: /Write a map/ }],
-    ["an unknown level", dev("loglevel: debgu"), { line: 4, key: "loglevel", problem: /"debgu"/, remedy: /Did you mean debug\?/ }],
-    ["no URL", dev("index_endpoint: index"), { line: 4, key: "index_endpoint", problem: /"index" is not a URL such as/, remedy: /Write a URL/ }],
-    ["a URL of another kind", dev("public_url: ftp://x"), { line: 4, key: "public_url", problem: /not a URL such as https/, remedy: /Write/ }],
-    ["a database that isn't known", dev("sqlalchemy_index_database: mysql://h/d"), { line: 4, key: "sqlalchemy_index_database", problem: /^the value is not a URL such as sqlite/, remedy: /Write/ }],
-    ["no network", dev("http:", "  trusted_proxies:", "  - 10.0.0.0/8", "  - 10.0.0.0/33"), { line: 7, key: "http.trusted_proxies", problem: /^"10.0.0.0\/33" is not an IP address/, remedy: /Write/ }],
-    ["no size", dev("http: {max_layer_size: 10X}"), { line: 4, key: "http.max_layer_size", problem: /"10X" is not a size/, remedy: /10G/ }],
-    ["a redirect prefix that is no path", dev("nginx_x_accel_redirect: blobs"), { line: 4, key: "nginx_x_accel_redirect", problem: /not a path such as/, remedy: /Write/ }],
-    ["half of TLS", dev("http: {tls: {key: /k}}"), { line: 4, key: "http.tls.certificate", problem: /is missing/, remedy: /Add certificate: a path/ }],
-    ["half of the mail options", dev("email_exceptions: {smtp_host: h, from_addr: f}"), { line: 4, key: "email_exceptions.to_addr", problem: /is missing/, remedy: /Add to_addr/ }],
-    ["a storage of a later version", "dev: {storage: s3, s3_secure: REPLACEME}", { line: 1, key: "storage", problem: /^this version of registryctl lacks the storage s3$/, remedy: /storage: local/ }],
-    ["a storage from the environment", "dev: {storage: '_env:S:swift'}", { line: 1, key: "storage", problem: /lacks the storage swift/, remedy: /local/ }],
-    ["a storage that never comes", "dev: {storage: azureblob, azure_use_https: x}", { line: 1, key: "storage", problem: /^the storage azureblob is not supported$/, remedy: /local/ }],
-    ["CloudFront", dev("cloudfront: {base: x}"), { line: 4, key: "cloudfront", problem: /CloudFront are not supported/, remedy: /Remove/ }],
-    ["memory for several processes", "dev: {storage: memory, workers: 2}", { line: 1, key: "workers", problem: /can't be shared/, remedy: /workers: 1/ }],
-    ["an empty folder", "dev: {storage: local, storage_path: ''}", { line: 1, key: "storage_path", problem: /is empty/, remedy: /Name a folder/ }],
+    [
+      "an unknown option",
+      dev("storge: x"),
+      { line: 4, key: "storge", problem: /^is no option$/, remedy: /Did you mean storage\? / },
+    ],
+    [
+      "swapped letters",
+      dev("http: {prot: 1}"),
+      { line: 4, key: "http.prot", problem: /no option/, remedy: /Did you mean port\? / },
+    ],
+    [
+      "dashes",
+      dev("search-backend: x"),
+      { line: 4, key: "search-backend", problem: /no option/, remedy: /mean search_backend\?/ },
+    ],
+    [
+      "an option of another storage",
+      dev("s3_bukket: x"),
+      { line: 4, key: "s3_bukket", problem: /no option/, remedy: /mean s3_bucket\?/ },
+    ],
+    [
+      "nothing alike",
+      dev("zzzzzzzz: x"),
+      { line: 4, key: "zzzzzzzz", problem: /no option/, remedy: /^Correct or remove it\.$/ },
+    ],
+    [
+      "no storage",
+      "dev: {debug: true}",
+      { line: 1, key: "storage", problem: /^is missing$/, remedy: /^Add storage: local, memory or file\.$/ },
+    ],
+    [
+      "an unknown storage",
+      "dev: {storage: locl}",
+      { line: 1, key: "storage", problem: /^"locl" is not local, /, remedy: /Did you mean local\? / },
+    ],
+    [
+      "a text for a number",
+      dev("workers: many"),
+      { line: 4, key: "workers", problem: /"many" is not a number of processes/, remedy: /^Write a number/ },
+    ],
+    [
+      "a number that is too large",
+      dev("http: {port: 70000}"),
+      { line: 4, key: "http.port", problem: /^70000 is not a whole number from 0 to 65535$/, remedy: /Write/ },
+    ],
+    [
+      "a broken number",
+      dev("http: {port: 1.5}"),
+      { line: 4, key: "http.port", problem: /^1\.5 is not a whole/, remedy: /Write/ },
+    ],
+    [
+      "a text for a truth",
+      dev("debug: maybe"),
+      { line: 4, key: "debug", problem: /^"maybe" is not true or false$/, remedy: /Write true or false/ },
+    ],
+    [
+      "a map for a text",
+      dev("issue: {a: 1}"),
+      { line: 4, key: "issue", problem: /^a map is not a text$/, remedy: /Write a text/ },
+    ],
+    [
+      "a list for a text",
+      dev("issue: [a]"),
+      { line: 4, key: "issue", problem: /^a list is not a text$/, remedy: /Write a text/ },
+    ],
+    [
+      "a text for a section",
+      dev("http: yes"),
+      { line: 4, key: "http", problem: /^"yes" is not a map of host, port/, remedy: /Write a map/ },
+    ],
+    [
+      "a list for a section",
+      dev("cache: [a]"),
+      { line: 4, key: "cache", problem: /^a list is not a map/, remedy: /Write a map/ },
+    ],
+    [
+      "an unknown level",
+      dev("loglevel: debgu"),
+      { line: 4, key: "loglevel", problem: /"debgu"/, remedy: /Did you mean debug\?/ },
+    ],
+    [
+      "no URL",
+      dev("index_endpoint: index"),
+      { line: 4, key: "index_endpoint", problem: /"index" is not a URL such as/, remedy: /Write a URL/ },
+    ],
+    [
+      "a URL of another kind",
+      dev("public_url: ftp://x"),
+      { line: 4, key: "public_url", problem: /not a URL such as https/, remedy: /Write/ },
+    ],
+    [
+      "a database that isn't known",
+      dev("sqlalchemy_index_database: mysql://h/d"),
+      { line: 4, key: "sqlalchemy_index_database", problem: /^the value is not a URL such as sqlite/, remedy: /Write/ },
+    ],
+    [
+      "no network",
+      dev("http:", "  trusted_proxies:", "  - 10.0.0.0/8", "  - 10.0.0.0/33"),
+      { line: 7, key: "http.trusted_proxies", problem: /^"10.0.0.0\/33" is not an IP address/, remedy: /Write/ },
+    ],
+    [
+      "no size",
+      dev("http: {max_layer_size: 10X}"),
+      { line: 4, key: "http.max_layer_size", problem: /"10X" is not a size/, remedy: /10G/ },
+    ],
+    [
+      "a redirect prefix that is no path",
+      dev("nginx_x_accel_redirect: blobs"),
+      { line: 4, key: "nginx_x_accel_redirect", problem: /not a path such as/, remedy: /Write/ },
+    ],
+    [
+      "half of TLS",
+      dev("http: {tls: {key: /k}}"),
+      { line: 4, key: "http.tls.certificate", problem: /is missing/, remedy: /Add certificate: a path/ },
+    ],
+    [
+      "half of the mail options",
+      dev("email_exceptions: {smtp_host: h, from_addr: f}"),
+      { line: 4, key: "email_exceptions.to_addr", problem: /is missing/, remedy: /Add to_addr/ },
+    ],
+    [
+      "a storage of a later version",
+      "dev: {storage: s3, s3_secure: REPLACEME}",
+      {
+        line: 1,
+        key: "storage",
+        problem: /^this version of registryctl lacks the storage s3$/,
+        remedy: /storage: local/,
+      },
+    ],
+    [
+      "a storage from the environment",
+      "dev: {storage: '_env:S:swift'}",
+      { line: 1, key: "storage", problem: /lacks the storage swift/, remedy: /local/ },
+    ],
+    [
+      "a storage that never comes",
+      "dev: {storage: azureblob, azure_use_https: x}",
+      { line: 1, key: "storage", problem: /^the storage azureblob is not supported$/, remedy: /local/ },
+    ],
+    [
+      "CloudFront",
+      dev("cloudfront: {base: x}"),
+      { line: 4, key: "cloudfront", problem: /CloudFront are not supported/, remedy: /Remove/ },
+    ],
+    [
+      "memory for several processes",
+      "dev: {storage: memory, workers: 2}",
+      { line: 1, key: "workers", problem: /can't be shared/, remedy: /workers: 1/ },
+    ],
+    [
+      "an empty folder",
+      "dev: {storage: local, storage_path: ''}",
+      { line: 1, key: "storage_path", problem: /is empty/, remedy: /Name a folder/ },
+    ],
     ["a flavor that is no map", "dev: text", { line: 1, problem: /^dev is no map of options$/, remedy: /below it/ }],
     ["a common that is no map", "common: [a]\ndev: {}", { line: 1, problem: /^common is no map/, remedy: /below it/ }],
-    ["an unknown flavor", "devel: {storage: memory}\nprod: {}", { problem: /^there is no flavor "dev"$/, remedy: /Choose devel, prod with/ }],
+    [
+      "an unknown flavor",
+      "devel: {storage: memory}\nprod: {}",
+      { problem: /^there is no flavor "dev"$/, remedy: /Choose devel, prod with/ },
+    ],
   ];
   for (const [what, yaml, { problem, remedy, ...where }] of table) {
     it(`say where ${what} is, what is wrong and what to do`, () => {
@@ -157,8 +297,15 @@ describe("the complaints about a flavor", () => {
   }
 
   it("come all at once, in the order of the lines", () => {
-    const { problems } = evaluated(dev("loglevel: loud", "nonsense: 1", "http:", "  port: x", "cache: {host: h, db: -1}"));
-    expect(problems.map(({ line, key }) => `${line} ${key}`)).to.deep.equal(["4 loglevel", "5 nonsense", "7 http.port", "8 cache.db"]);
+    const { problems } = evaluated(
+      dev("loglevel: loud", "nonsense: 1", "http:", "  port: x", "cache: {host: h, db: -1}"),
+    );
+    expect(problems.map(({ line, key }) => `${line} ${key}`)).to.deep.equal([
+      "4 loglevel",
+      "5 nonsense",
+      "7 http.port",
+      "8 cache.db",
+    ]);
   });
 
   it("point to where an included value is written", () => {

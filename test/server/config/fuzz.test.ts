@@ -9,11 +9,65 @@ import { seededRandom, type Random } from "../../support/random.ts";
 
 const options = Object.keys(settingsSchema.shape);
 const inner = Object.values(settingsSchema.shape).flatMap((field) => Object.keys(fieldsOf(field) ?? {}));
-const names = [...options, ...inner, "<<", "__proto__", "constructor", "toString", "hasOwnProperty", "cloudfront", "s3_secure", "x"];
+const names = [
+  ...options,
+  ...inner,
+  "<<",
+  "__proto__",
+  "constructor",
+  "toString",
+  "hasOwnProperty",
+  "cloudfront",
+  "s3_secure",
+  "x",
+];
 const words = [
-  ...["~", "", "true", "5000", "-1", "1e999", "99999999999999999999", "local", "memory", "s3", "auto", "10G", "*", "*a", "&a x"],
-  ...["[1, 2]", "[", "{a: 1}", "{", "}", "'", '"', "_env:", "_env:A", "_env:A:[x, _env:A]", "_env:B:{keyfile: ~}", "_env::", "_env:__proto__"],
-  ...["http://[::1]:5000", "http://", "sqlite:///", "10.0.0.0/8", "::/0", "!!binary x", "|", "#", "REPLACEME", "\u0000", "\uFFFF", "🙂"],
+  ...[
+    "~",
+    "",
+    "true",
+    "5000",
+    "-1",
+    "1e999",
+    "99999999999999999999",
+    "local",
+    "memory",
+    "s3",
+    "auto",
+    "10G",
+    "*",
+    "*a",
+    "&a x",
+  ],
+  ...[
+    "[1, 2]",
+    "[",
+    "{a: 1}",
+    "{",
+    "}",
+    "'",
+    '"',
+    "_env:",
+    "_env:A",
+    "_env:A:[x, _env:A]",
+    "_env:B:{keyfile: ~}",
+    "_env::",
+    "_env:__proto__",
+  ],
+  ...[
+    "http://[::1]:5000",
+    "http://",
+    "sqlite:///",
+    "10.0.0.0/8",
+    "::/0",
+    "!!binary x",
+    "|",
+    "#",
+    "REPLACEME",
+    "\u0000",
+    "\uFFFF",
+    "🙂",
+  ],
 ];
 
 describe("any configuration at all", () => {
@@ -35,7 +89,10 @@ describe("any configuration at all", () => {
       let text = whole;
       for (let change = random(4); change >= 0; change--) {
         const at = random(text.length);
-        text = text.slice(0, at) + pick(random, [...words, "\n", " ", "  ", ":", "-", "&c ", "*h", ""]) + text.slice(at + random(4));
+        text =
+          text.slice(0, at) +
+          pick(random, [...words, "\n", " ", "  ", ":", "-", "&c ", "*h", ""]) +
+          text.slice(at + random(4));
       }
       served += tried(text, environment(random));
     }
@@ -56,7 +113,9 @@ function tried(yaml: string, env: Record<string, string>): number {
     const file = parseConfig("fuzz.yml", yaml);
     const { loaded, problems, warnings } = evaluate(file, "dev", env);
     expect(loaded === undefined, yaml).to.equal(problems.length > 0);
-    expect([...problems, ...warnings, ...file.problems].map(renderProblem).join("\n"), yaml).not.to.match(/undefined|\[object/);
+    expect([...problems, ...warnings, ...file.problems].map(renderProblem).join("\n"), yaml).not.to.match(
+      /undefined|\[object/,
+    );
     if (loaded) expect(JSON.stringify(describeValues(loaded))).to.be.a("string");
     expect(Object.keys(Object.prototype)).to.deep.equal([]);
     return loaded ? 1 : 0;

@@ -14,11 +14,21 @@ describe("the shipped sample", () => {
   it("has every flavor of the original, and nothing wrong but what this version lacks", async () => {
     const checked = await loadAll({ configFile: sample, env: {}, cwd: "/" });
     expect(checked.problems).to.deep.equal([]);
-    expect(checked.flavors.map(({ flavor }) => flavor)).to.have.members([...flavors, "elliptics", "dev", "test", "prod"]);
+    expect(checked.flavors.map(({ flavor }) => flavor)).to.have.members([
+      ...flavors,
+      "elliptics",
+      "dev",
+      "test",
+      "prod",
+    ]);
     for (const { flavor, loaded, problems, warnings } of checked.flavors) {
       expect(warnings, flavor).to.deep.equal([]);
       if (["local", "dev", "test"].includes(flavor)) expect(loaded, flavor).not.to.equal(undefined);
-      else expect(problems.map(({ key }) => key), flavor).to.deep.equal(["storage"]);
+      else
+        expect(
+          problems.map(({ key }) => key),
+          flavor,
+        ).to.deep.equal(["storage"]);
     }
   });
 
@@ -40,7 +50,8 @@ describe("the shipped sample", () => {
     const options = { configFile: sample, flavor: "dev", cwd: "/" };
     const plain = (await load({ ...options, env: {} })).settings;
     expect(plain).to.include({ search_backend: "database", loglevel: "debug", storage_path: "/tmp/registry" });
-    const changed = (await load({ ...options, env: { SEARCH_BACKEND: "", LOGLEVEL: "error", STORAGE_PATH: "/srv" } })).settings;
+    const changed = (await load({ ...options, env: { SEARCH_BACKEND: "", LOGLEVEL: "error", STORAGE_PATH: "/srv" } }))
+      .settings;
     expect(changed).to.include({ loglevel: "error", storage_path: "/srv" });
     expect(changed).not.to.have.any.keys("search_backend");
   });
@@ -56,13 +67,18 @@ describe("the shipped sample", () => {
 
   it("reads every variable that an option names, and those of the original's samples", async () => {
     const text = await readFile(sample, "utf8");
-    const unread = variablesOf(settingsSchema).filter((name) => !text.includes(`_env:${name}`) && !name.startsWith("GUNICORN_"));
+    const unread = variablesOf(settingsSchema).filter(
+      (name) => !text.includes(`_env:${name}`) && !name.startsWith("GUNICORN_"),
+    );
     expect(unread).to.deep.equal([]);
     const fixtures = new URL("./fixtures/", import.meta.url);
     for (const file of ["original-sample-0.6.9.yml", "original-sample-0.7.1.yml", "original-sample-0.9.1.yml"]) {
       const original = await readFile(new URL(file, fixtures), "utf8");
       const names = Array.from(original.matchAll(/_env:(\w+)/g), ([, name]) => name ?? "");
-      expect(names.filter((name) => !/^(AZURE|OSS|CF)_/.test(name) && !text.includes(`_env:${name}`)), file).to.deep.equal([]);
+      expect(
+        names.filter((name) => !/^(AZURE|OSS|CF)_/.test(name) && !text.includes(`_env:${name}`)),
+        file,
+      ).to.deep.equal([]);
     }
   });
 });
@@ -84,13 +100,22 @@ describe("the schema", () => {
 
   it("is JSON Schema that knows every option, and asks for none", () => {
     const schema = JSON.parse(JSON.stringify(configJsonSchema())) as {
-      $defs: { flavor: { properties: Record<string, { properties?: object; anyOf?: object[] }>; additionalProperties: boolean } };
+      $defs: {
+        flavor: {
+          properties: Record<string, { properties?: object; anyOf?: object[] }>;
+          additionalProperties: boolean;
+        };
+      };
     };
     const { properties, additionalProperties } = schema.$defs.flavor;
     expect(Object.keys(properties)).to.include.members([...Object.keys(settingsSchema.shape), "s3_bucket"]);
     expect(additionalProperties).to.equal(false);
     expect(properties["http"]?.properties).to.include.all.keys("host", "port", "tls");
-    expect(properties["debug"]?.anyOf).to.deep.equal([{ type: "boolean" }, { type: "string", pattern: "^_env:" }, { type: "null" }]);
+    expect(properties["debug"]?.anyOf).to.deep.equal([
+      { type: "boolean" },
+      { type: "string", pattern: "^_env:" },
+      { type: "null" },
+    ]);
     expect(JSON.stringify(schema)).not.to.match(/"(env|secret|aliases|required)":/);
   });
 
@@ -103,7 +128,10 @@ describe("the schema", () => {
 type Schema = Parameters<typeof fieldsOf>[0];
 
 function variablesOf(schema: Schema): string[] {
-  return Object.values(fieldsOf(schema) ?? {}).flatMap((field) => [...(metaOf(field).env ?? []), ...variablesOf(field)]);
+  return Object.values(fieldsOf(schema) ?? {}).flatMap((field) => [
+    ...(metaOf(field).env ?? []),
+    ...variablesOf(field),
+  ]);
 }
 
 function descriptionsOf(schema: Schema, prefix: string): [string, string | undefined][] {

@@ -8,7 +8,8 @@ import { removeFolder, temporaryFolder } from "../../support/program.ts";
 
 describe("loading a configuration", () => {
   let cwd: string;
-  const memory = (issue: string) => `dev: {storage: memory, issue: ${issue}}\nprod: {storage: memory, issue: ${issue}-prod}\n`;
+  const memory = (issue: string) =>
+    `dev: {storage: memory, issue: ${issue}}\nprod: {storage: memory, issue: ${issue}-prod}\n`;
   const issueOf = async (options: Partial<LoadOptions>) => (await load({ env: {}, cwd, ...options })).settings.issue;
 
   before(async () => {
@@ -75,7 +76,10 @@ describe("loading a configuration", () => {
   });
 
   it("reports what is wrong with the file beside what is wrong with the flavor", async () => {
-    await writeFile(join(cwd, "twice.yml"), "dev:\n  storage: memory\n  storage: local\n  debug: 5\nother: {storage: x}\n");
+    await writeFile(
+      join(cwd, "twice.yml"),
+      "dev:\n  storage: memory\n  storage: local\n  debug: 5\nother: {storage: x}\n",
+    );
     const { problems, message } = await rejection({ configFile: "twice.yml" });
     expect(problems.map(({ line, flavor, key }) => [line, flavor, key])).to.deep.equal([
       [3, undefined, undefined],

@@ -102,7 +102,9 @@ describe("the original's sample files", () => {
           const [first, ...others] = evaluation.problems;
           expect(first).to.include({ key: "storage", flavor: evaluation.flavor });
           expect(first?.problem).to.match(new RegExp(`storage ${expected}( is not supported)?$`));
-          expect(others.map(({ key }) => key)).to.deep.equal(evaluation.flavor === "cloudfronts3" ? ["cloudfront"] : []);
+          expect(others.map(({ key }) => key)).to.deep.equal(
+            evaluation.flavor === "cloudfronts3" ? ["cloudfront"] : [],
+          );
         }
         expect(flavors).to.have.length(served.length + Object.keys(lacking).length);
       });
@@ -165,7 +167,12 @@ describe("the original's sample files", () => {
 
   it("0.9.1 without variables serves dev with search, and the rest off", async () => {
     const { settings } = await load({ configFile: `${folder}original-sample-0.9.1.yml`, env: {}, cwd: "/" });
-    expect(settings).to.include({ storage_path: "/tmp/registry", debug: true, search_backend: "database", loglevel: "debug" });
+    expect(settings).to.include({
+      storage_path: "/tmp/registry",
+      debug: true,
+      search_backend: "database",
+      loglevel: "debug",
+    });
     expect(settings).not.to.have.any.keys("mirroring", "cache", "cache_lru", "email_exceptions", "bugsnag", "cors");
   });
 
@@ -196,9 +203,12 @@ describe("the original's sample files", () => {
   });
 
   it("say that flavors of other versions' samples are not there", async () => {
-    const failure = await load({ configFile: `${folder}original-sample-0.7.1.yml`, flavor: "oss", env: {}, cwd: "/" }).catch(
-      (error: unknown) => error,
-    );
+    const failure = await load({
+      configFile: `${folder}original-sample-0.7.1.yml`,
+      flavor: "oss",
+      env: {},
+      cwd: "/",
+    }).catch((error: unknown) => error);
     expect(failure).to.be.instanceOf(ConfigError);
     expect(String(failure)).to.contain("the flavor oss is not supported");
   });

@@ -3,16 +3,47 @@ import { parseTree, type Node } from "../../../src/server/config/yaml-tree.ts";
 
 describe("the tree of a YAML file", () => {
   const shapes: [string, string, unknown][] = [
-    ["keeps scalars as they are written", "a: 0123\nb: 1e3\nc: yes\nd: 2014-01-01", { a: "0123", b: "1e3", c: "yes", d: "2014-01-01" }],
-    ["reads quotes, escapes and blocks", `a: "x\\ty"\nb: 'it''s'\nc: |\n  two\n  lines\n`, { a: "x\ty", b: "it's", c: "two\nlines\n" }],
-    ["includes an anchor's map with <<", "a: &a {x: 1, y: 2}\nb:\n  <<: *a\n  y: 3", { a: { x: "1", y: "2" }, b: { x: "1", y: "3" } }],
-    ["lets the first of several included maps win", "- &a {x: 1}\n- &b {x: 2, y: 3}\n- {<<: [*a, *b]}", [{ x: "1" }, { x: "2", y: "3" }, { x: "1", y: "3" }]],
-    ["lets what is written win wherever << stands", "a: &a {x: 1}\nb: {x: 2, <<: *a}", { a: { x: "1" }, b: { x: "2" } }],
-    ["includes what was included before", "a: &a {x: 1}\nb: &b {<<: *a}\nc: {<<: *b}", { a: { x: "1" }, b: { x: "1" }, c: { x: "1" } }],
+    [
+      "keeps scalars as they are written",
+      "a: 0123\nb: 1e3\nc: yes\nd: 2014-01-01",
+      { a: "0123", b: "1e3", c: "yes", d: "2014-01-01" },
+    ],
+    [
+      "reads quotes, escapes and blocks",
+      `a: "x\\ty"\nb: 'it''s'\nc: |\n  two\n  lines\n`,
+      { a: "x\ty", b: "it's", c: "two\nlines\n" },
+    ],
+    [
+      "includes an anchor's map with <<",
+      "a: &a {x: 1, y: 2}\nb:\n  <<: *a\n  y: 3",
+      { a: { x: "1", y: "2" }, b: { x: "1", y: "3" } },
+    ],
+    [
+      "lets the first of several included maps win",
+      "- &a {x: 1}\n- &b {x: 2, y: 3}\n- {<<: [*a, *b]}",
+      [{ x: "1" }, { x: "2", y: "3" }, { x: "1", y: "3" }],
+    ],
+    [
+      "lets what is written win wherever << stands",
+      "a: &a {x: 1}\nb: {x: 2, <<: *a}",
+      { a: { x: "1" }, b: { x: "2" } },
+    ],
+    [
+      "includes what was included before",
+      "a: &a {x: 1}\nb: &b {<<: *a}\nc: {<<: *b}",
+      { a: { x: "1" }, b: { x: "1" }, c: { x: "1" } },
+    ],
     ["takes a quoted << as a name", 'a: {"<<": 1}', { a: { "<<": "1" } }],
     ["lets an anchor be written again", "a: &a 1\nb: *a\nc: &a 2\nd: *a", { a: "1", b: "1", c: "2", d: "2" }],
     ["reads Windows line ends and a byte order mark", "\uFEFFa: 1\r\nb:\r\n  - 2\r\n", { a: "1", b: ["2"] }],
-    ["takes the names of JavaScript's prototypes as names", "__proto__: {x: 1}\nconstructor: 2", Object.fromEntries([["__proto__", { x: "1" }], ["constructor", "2"]])],
+    [
+      "takes the names of JavaScript's prototypes as names",
+      "__proto__: {x: 1}\nconstructor: 2",
+      Object.fromEntries([
+        ["__proto__", { x: "1" }],
+        ["constructor", "2"],
+      ]),
+    ],
   ];
   for (const [sentence, source, shape] of shapes) {
     it(sentence, () => {
@@ -56,7 +87,12 @@ describe("the tree of a YAML file", () => {
 
   it("shares what aliases repeat, so that a billion laughs are cheap", () => {
     const lines = ["l0: &l0 [lol]"];
-    for (let level = 1; level < 40; level++) lines.push(`l${level}: &l${level} [${Array(9).fill(`*l${level - 1}`).join(", ")}]`);
+    for (let level = 1; level < 40; level++)
+      lines.push(
+        `l${level}: &l${level} [${Array(9)
+          .fill(`*l${level - 1}`)
+          .join(", ")}]`,
+      );
     expect(parseTree(lines.join("\n")).flaws).to.deep.equal([]);
   });
 
