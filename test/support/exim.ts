@@ -1,17 +1,22 @@
-import { execFile } from "node:child_process";
 import { chmod, chown, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { once } from "node:events";
-import { promisify } from "node:util";
+import type { Context } from "mocha";
 import { accountOf } from "./account.ts";
-import { findProgram } from "./needs.ts";
+import { makeCertificates } from "./certificates.ts";
+import { findProgram, needs } from "./needs.ts";
 import { freePort, Program, removeFolder, temporaryFolder } from "./program.ts";
 
-const run = promisify(execFile);
-
-/** What `needs` has to be asked for before an `EximServer` is started. */
-export const eximPrograms = ["exim4", "openssl"] as const;
+/** For `before` hooks, as `needs`: Exim is there, and we are root, as it has to be started by. */
+export function needsExim(context: Context): void {
+  needs(context, "exim4", "openssl");
+  if (process.getuid?.() === 0) return;
+  const message = "Exim can be started by root alone";
+  if (process.env["REGISTRYCTL_TEST_REQUIRE"] === "all") throw new Error(message);
+  process.stderr.write(`  skipped: ${message}\n`);
+  context.skip();
+}
 
 /** What a server insists on before it takes a mail. */
 export interface EximRules {
@@ -164,22 +169,6 @@ login:
   server_condition = \${if and{{eq{$auth1}{mailer}}{eq{$auth2}{pass of mailer}}}}
   server_set_id = $auth1
 `;
-}
-
-/** An authority, a server's certificate for 127.0.0.1 and a client's, each in two files. */
-async function makeCertificates(folder: string): Promise<void> {
-  const openssl = findProgram("openssl") ?? "openssl";
-  const key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
-  const make = async (line: string) => await run(openssl, line.trim().split(/\s+/), { cwd: folder });
-  await make(`req -x509 ${key} -keyout authority.key -out authority.pem -days 2 -subj /CN=authority.test`);
-  for (const name of ["server", "client"]) {
-    await make(
-      `req ${key} -keyout ${name}.key -out ${name}.csr -subj /CN=${name}.test -addext subjectAltName=IP:127.0.0.1`,
-    );
-    await make(
-      `x509 -req -in ${name}.csr -CA authority.pem -CAkey authority.key -days 2 -copy_extensions copy -out ${name}.pem`,
-    );
-  }
 }
 
 /** By Exim's own number of the mail, which grows. */

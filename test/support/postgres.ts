@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { Client } from "pg";
 import { accountOf } from "./account.ts";
+import { makeCertificates } from "./certificates.ts";
 import { findProgram } from "./needs.ts";
 import { freePort, Program, removeFolder, temporaryFolder } from "./program.ts";
 
@@ -26,12 +27,12 @@ export class PostgresServer {
     this.#account = account;
   }
 
-  /** Makes the data folder and starts the server; `settings` are lines for its configuration. */
-  static async start(settings: readonly string[] = []): Promise<PostgresServer> {
+  /** Makes the data folder and starts the server; it offers TLS where that is asked for, which needs openssl too. */
+  static async start({ tls = false } = {}): Promise<PostgresServer> {
     const folder = await temporaryFolder("registryctl-postgres");
     const server = new PostgresServer(folder, await freePort(), await postgresAccount());
     try {
-      await server.#initialise(settings);
+      await server.#initialise(tls);
       await server.resume();
       await server.query("postgres", "CREATE DATABASE registry");
       return server;
@@ -41,9 +42,9 @@ export class PostgresServer {
     }
   }
 
-  /** Where the server's files are; it may read what is put here and made readable for everybody. */
-  get folder(): string {
-    return this.#folder;
+  /** PEM: who signed the server's certificate, which is for the address 127.0.0.1. */
+  get authority(): string {
+    return join(this.#folder, "authority.pem");
   }
 
   url(database = "registry"): string {
@@ -88,7 +89,7 @@ export class PostgresServer {
     return join(this.#folder, "data");
   }
 
-  async #initialise(settings: readonly string[]): Promise<void> {
+  async #initialise(tls: boolean): Promise<void> {
     // The account of the server has to get through the folder, which is made for its owner alone.
     await chmod(this.#folder, 0o755);
     if (this.#account) await chown(this.#folder, this.#account.uid, this.#account.gid);
@@ -110,9 +111,17 @@ export class PostgresServer {
       "full_page_writes = off",
       "max_connections = 40",
       "shared_buffers = 32MB",
-      ...settings,
+      ...(tls ? await this.#tlsSettings() : []),
     ];
     await appendFile(join(this.#data, "postgresql.conf"), `${lines.join("\n")}\n`);
+  }
+
+  async #tlsSettings(): Promise<string[]> {
+    await makeCertificates(this.#folder);
+    const key = join(this.#folder, "server.key");
+    if (this.#account) await chown(key, this.#account.uid, this.#account.gid);
+    await chmod(key, 0o600);
+    return ["ssl = on", `ssl_key_file = '${key}'`, `ssl_cert_file = '${join(this.#folder, "server.pem")}'`];
   }
 }
 

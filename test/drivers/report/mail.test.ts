@@ -6,9 +6,8 @@ import { expect } from "chai";
 import { Limit } from "../../../src/drivers/report/limit.ts";
 import { mailReporter, type MailOptions } from "../../../src/drivers/report/mail.ts";
 import type { Reporter } from "../../../src/drivers/report/reporter.ts";
-import { eximPrograms, EximServer, type EximRules, type Mail } from "../../support/exim.ts";
+import { EximServer, needsExim, type EximRules, type Mail } from "../../support/exim.ts";
 import { faultOf, withoutRequest } from "../../support/fault.ts";
-import { needs } from "../../support/needs.ts";
 import { removeFolder, temporaryFolder, until } from "../../support/program.ts";
 
 describe("mail of faults", () => {
@@ -16,7 +15,7 @@ describe("mail of faults", () => {
   const reporters: Reporter[] = [];
   const logged: string[] = [];
   before(function () {
-    needs(this, ...eximPrograms);
+    needsExim(this);
   });
   afterEach(async () => {
     for (const reporter of reporters.splice(0)) await reporter.close();
