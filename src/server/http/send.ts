@@ -57,34 +57,44 @@ function begin(ctx: Context): ServerResponse {
   return ctx.res;
 }
 
+/**
+ * The last bytes are held back until the source has ended: an object that is not what was promised must not look
+ * complete, and a client that hangs up as soon as it has everything must not look as if it had left.
+ */
 async function copy(source: Readable, response: ServerResponse, length: number, idleTimeout: number): Promise<void> {
   const leave = (): void => {
     source.destroy(new ClientGone());
   };
   response.once("close", leave);
   if (response.destroyed || response.req.socket.destroyed) leave();
+  let last: Uint8Array | undefined;
   let sent = 0;
   let sentThisTurn = 0;
   try {
-    for await (const chunk of source as AsyncIterable<Uint8Array>) {
-      for (let offset = 0; offset < chunk.length; offset += turn) {
-        const part = chunk.subarray(offset, offset + turn);
-        sent += part.length;
-        if (sent > length) throw new Error(`The storage has more bytes than the ${length} it promised`);
-        if (!response.write(part)) await emptied(response, "drain", idleTimeout);
-        sentThisTurn += part.length;
-        if (sentThisTurn >= turn) {
-          sentThisTurn = 0;
-          await setImmediate();
-        }
+    for await (const part of parts(source)) {
+      sent += part.length;
+      if (sent > length) throw new Error(`The storage has more bytes than the ${length} it promised`);
+      if (sent === length) last = part;
+      else if (!response.write(part)) await emptied(response, "drain", idleTimeout);
+      sentThisTurn += part.length;
+      if (sentThisTurn >= turn) {
+        sentThisTurn = 0;
+        await setImmediate();
       }
     }
     if (sent < length) throw new Error(`The storage ended after ${sent} of ${length} bytes`);
-    response.end();
+    response.end(last);
     await emptied(response, "finish", idleTimeout);
   } finally {
     response.off("close", leave);
     source.destroy();
+  }
+}
+
+/** What a source yields, in parts that are neither empty nor too large for one turn. */
+async function* parts(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) {
+    for (let offset = 0; offset < chunk.length; offset += turn) yield chunk.subarray(offset, offset + turn);
   }
 }
 

@@ -190,6 +190,17 @@ describe("sendObject", () => {
     connection.close();
   });
 
+  it("does not take a client that leaves with its last byte for one that left early", async () => {
+    object = from(() => Readable.from(slowEnd()), content.length);
+    for (let count = 0; count < 5; count += 1) {
+      const connection = await RawConnection.open(server.port, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+      await connection.until("0123456789");
+      connection.socket.resetAndDestroy();
+      await until("an outcome", () => outcomes.length > count);
+    }
+    expect(new Set(outcomes)).to.deep.equal(new Set(["sent"]));
+  });
+
   it("does not blame the client for a slow source", async () => {
     let go = (): void => undefined;
     const held = new Promise<void>((resolve) => (go = resolve));
@@ -211,4 +222,10 @@ async function* slow(held: Promise<void>): AsyncGenerator<Buffer> {
   yield content.subarray(0, 5);
   await held;
   yield content.subarray(5);
+}
+
+/** Yields everything, and ends some turns later. */
+async function* slowEnd(): AsyncGenerator<Buffer> {
+  yield content;
+  for (let turns = 0; turns < 20; turns += 1) await new Promise(setImmediate);
 }
