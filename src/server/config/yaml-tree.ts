@@ -51,7 +51,8 @@ export function parseTree(source: string): { readonly root: Node | undefined; re
     if (!(error instanceof YAMLException)) throw error;
     const flaw = {
       line: (error.mark?.line ?? 0) + 1,
-      problem: `is no YAML: ${error.reason}`,
+      // What follows a colon or stands in quotes is taken from the file, and may be a secret.
+      problem: `is no YAML: ${error.reason.replace(/:.*|".*"/s, "").trim()}`,
       remedy: "Correct the syntax here or just above: indentation, quotes, brackets, a space after each colon.",
     };
     return { root: undefined, flaws: [flaw] };
@@ -184,14 +185,12 @@ class Composer {
     const line = this.#lineAt(start);
     const node = this.#anchors.get(name);
     if (node) return node;
-    const within = this.#anchors.has(name);
-    this.#flaw(
-      line,
-      within ? `uses *${name} within &${name} itself` : `uses *${name}, but there is no &${name} above`,
-      within
-        ? "Use it after its end."
-        : `Write &${name} at what is meant, before it is used; or put quotes around the text.`,
-    );
+    // A name is not repeated: it may be a password that begins with an asterisk.
+    if (this.#anchors.has(name)) this.#flaw(line, "uses an anchor within what it stands for", "Use it after its end.");
+    else {
+      const remedy = "Write the anchor before it is used, or put quotes around a text that begins with an asterisk.";
+      this.#flaw(line, "uses an anchor that is not there", remedy);
+    }
     return { kind: "scalar", text: "", plain: true, line };
   }
 
@@ -207,7 +206,8 @@ class Composer {
   #tag(start: number, end: number): string {
     const tag = start < 0 ? "" : this.#source.slice(start, end);
     if (tag !== "" && !standardTags.test(tag)) {
-      this.#flaw(this.#lineAt(start), `has the YAML tag ${tag}`, "Remove the tag.");
+      const remedy = "Remove it, or put quotes around a text that begins with an exclamation mark.";
+      this.#flaw(this.#lineAt(start), "has a YAML tag", remedy);
     }
     return tag === "!" ? "!!str" : tag;
   }

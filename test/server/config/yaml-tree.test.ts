@@ -56,11 +56,11 @@ describe("the tree of a YAML file", () => {
   const broken: [string, string, number, RegExp][] = [
     ["a key that is written twice", "a: 1\nb: 2\na: 3", 3, /says a twice/],
     ["a key that is written twice in a section", "a:\n  b: 1\n  b: 1", 3, /says b twice/],
-    ["an alias without an anchor", "a: 1\nb: *x", 2, /there is no &x above/],
-    ["an alias within its own anchor", "a: &a\n  b: *a", 2, /within &a itself/],
-    ["a map that includes itself", "a: &a\n  <<: *a", 2, /within &a itself/],
+    ["an alias without an anchor", "a: 1\nb: *x", 2, /uses an anchor that is not there/],
+    ["an alias within its own anchor", "a: &a\n  b: *a", 2, /anchor within what it stands for/],
+    ["a map that includes itself", "a: &a\n  <<: *a", 2, /anchor within what it stands for/],
     ["an included text", "a: &a text\nb:\n  <<: *a", 1, /no map/],
-    ["a tag", "a: !!python/object:os.system x", 1, /the YAML tag/],
+    ["a tag", "a: !!python/object:os.system x", 1, /a YAML tag/],
     ["a list as a key", "? [a]\n: 1", 1, /a list or a map as a key/],
     ["a second document", "a: 1\n---\nb: 1", 1, /more than one/],
     ["bad indentation", "a: 1\n b: 2", 2, /indentation/],
@@ -74,6 +74,25 @@ describe("the tree of a YAML file", () => {
       expect(flaws.map((flaw) => flaw.line)).to.deep.equal([line]);
       expect(flaws[0]?.problem).to.match(problem);
       expect(flaws[0]?.remedy).to.match(/\.$/);
+    });
+  }
+
+  const secrets = [
+    "!hunter2!x",
+    "!hunter2",
+    "!<hunter 2> x",
+    '"\\hunter2"',
+    "@hunter2",
+    "%hunter2",
+    "*hunter2",
+    "|hunter2",
+    "[hunter2",
+  ];
+  for (const secret of secrets) {
+    it(`doesn't repeat ${secret}, which should have been quoted`, () => {
+      const { flaws } = parseTree(`password: ${secret}`);
+      expect(flaws).to.have.length(1);
+      expect(JSON.stringify(flaws)).not.to.contain("hunter");
     });
   }
 
