@@ -9,3 +9,4 @@ export { configJsonSchema } from "./config/json-schema.ts";
 export { renderConfig, type Draft } from "./config/render.ts";
 export { settingsOf, type SettingsInput } from "./config/schema.ts";
 export { serve, type ServeOptions } from "./serve.ts";
+export { probesOf, type Probe } from "./probes.ts";

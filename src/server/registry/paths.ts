@@ -61,6 +61,9 @@ export const tagKeys = (repository: RepositoryName, tag: TagName): readonly [str
 export const tagJsonKeys = (repository: RepositoryName, tag: TagName): readonly [string, ...string[]] =>
   inFolders(repository, withOlder(`tag${quoteElement(tag)}_json`, olderComponent(tag) && `tag${tag}_json`));
 
+/** Where `check` writes to see whether the storage takes it. */
+export const probeKey = (id: string): string => `_registryctl/probe/${id}`;
+
 /** What follows `tag_` in the file names of tags. */
 export const tagFilePrefix = "tag_";
 
