@@ -5,7 +5,7 @@ const nothing = Buffer.alloc(0);
 /** Takes a stream of chunks of any size as runs of as many bytes as its reader wants. Holds one chunk at a time. */
 export class ByteReader {
   readonly #source: AsyncIterator<Uint8Array>;
-  #chunk = nothing;
+  #chunk: Buffer = nothing;
   #offset = 0;
 
   constructor(source: AsyncIterable<Uint8Array>) {
@@ -36,7 +36,8 @@ export class ByteReader {
   /** Passes over `size` bytes and answers how many there were. */
   async skip(size: number): Promise<number> {
     let left = size;
-    while (left > 0 && (await this.#fill())) left -= this.#take(Math.min(left, this.#chunk.length - this.#offset)).length;
+    while (left > 0 && (await this.#fill()))
+      left -= this.#take(Math.min(left, this.#chunk.length - this.#offset)).length;
     return size - left;
   }
 

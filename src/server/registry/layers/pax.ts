@@ -31,7 +31,8 @@ export function withPaxRecords(inForce: PaxRecords, header: Buffer): PaxRecords 
     const length = Number(header.toString("latin1", start, space));
     const end = start + length;
     const equals = header.indexOf(0x3d, space);
-    const wellFormed = space > start && Number.isInteger(length) && equals > space && equals < end && end <= header.length;
+    const wellFormed =
+      space > start && Number.isInteger(length) && equals > space && equals < end && end <= header.length;
     if (!wellFormed || header[end - 1] !== 0x0a) throw unsupported("a pax header is malformed");
     const keyword = keptKeyword(header.toString("utf8", space + 1, equals));
     const value = header.subarray(equals + 1, end - 1);

@@ -33,17 +33,20 @@ export async function* tarEntries(source: AsyncIterable<Uint8Array>): AsyncGener
     for (let count = 0; ;) {
       const block = await reader.read(blockSize);
       const header = block && parseTarHeader(block);
-      if (!header) return;
-      if (header.size < 0) throw unsupported("a tar header has a negative size");
+      if (!header) {
+        if (extensions.announced === true) throw unsupported("the archive is cut short");
+        return;
+      }
       if (header.typeflag === "g") {
         globals = withPaxRecords(globals, await extension(reader, header));
         extensions = { ...extensions, pax: globals };
       } else if (header.typeflag === "x" || header.typeflag === "X") {
-        extensions = { ...extensions, pax: withPaxRecords(extensions.pax, await extension(reader, header)) };
+        const pax = withPaxRecords(extensions.pax, await extension(reader, header));
+        extensions = { ...extensions, announced: true, pax };
       } else if (header.typeflag === "L") {
-        extensions = { ...extensions, name: untilNul(await extension(reader, header)) };
+        extensions = { ...extensions, announced: true, name: untilNul(await extension(reader, header)) };
       } else if (header.typeflag === "K") {
-        extensions = { ...extensions, linkname: untilNul(await extension(reader, header)) };
+        extensions = { ...extensions, announced: true, linkname: untilNul(await extension(reader, header)) };
       } else {
         if (++count > mostEntries) throw unsupported(`the archive has more than ${mostEntries} entries`);
         const sparseSize = header.typeflag === "S" ? await pastSparseMap(reader, block) : undefined;
@@ -57,6 +60,8 @@ export async function* tarEntries(source: AsyncIterable<Uint8Array>): AsyncGener
 }
 
 interface Extensions {
+  /** Whether an entry must follow. */
+  readonly announced?: boolean;
   readonly pax: PaxRecords;
   readonly name?: Buffer;
   readonly linkname?: Buffer;
@@ -70,6 +75,7 @@ async function* entryOf(
   sparseSize: number | undefined,
 ): AsyncGenerator<TarEntry> {
   const stored = mapped(pax.get("size"), paxInteger) ?? header.size;
+  if (stored < 0) throw unsupported("a tar header has a negative size");
   const realSize = mapped(pax.get("GNU.sparse.realsize") ?? pax.get("GNU.sparse.size"), paxInteger);
   const mtime = mapped(pax.get("mtime"), paxSeconds);
   const name = pax.get("GNU.sparse.name") ?? pax.get("path") ?? longName ?? header.name;
@@ -101,7 +107,7 @@ async function* entryOf(
 }
 
 async function extension(reader: ByteReader, { size }: TarHeader): Promise<Buffer> {
-  if (size > largestExtension) throw unsupported(`a tar header is longer than ${largestExtension} bytes`);
+  if (size < 0 || size > largestExtension) throw unsupported(`a tar header is longer than ${largestExtension} bytes`);
   const bytes = size === 0 ? Buffer.alloc(0) : await reader.read(size);
   if (!bytes) throw unsupported("the archive is cut short");
   await reader.skip(padding(size));

@@ -1,0 +1,119 @@
+import { pipeline } from "node:stream";
+import { createGunzip } from "node:zlib";
+import xz from "xz-decompress";
+import { bunzip2 } from "./bunzip2.ts";
+import { RegistryError } from "../../errors.ts";
+import { unsupported } from "./unsupported.ts";
+
+/** How a layer's tar archive may be packed. zstd is recognised, but V1 never had it. */
+export type Compression = "none" | "gzip" | "xz" | "bzip2" | "zstd";
+
+/** Media types of layers; xz and bzip2 have none of their own in any specification. */
+const mediaTypes: Readonly<Record<Compression, string>> = {
+  none: "application/vnd.docker.image.rootfs.diff.tar",
+  gzip: "application/vnd.docker.image.rootfs.diff.tar.gzip",
+  xz: "application/vnd.docker.image.rootfs.diff.tar.xz",
+  bzip2: "application/vnd.docker.image.rootfs.diff.tar.bzip2",
+  zstd: "application/vnd.docker.image.rootfs.diff.tar.zstd",
+};
+
+const magicLength = 6;
+
+/** What the first bytes of a layer (6 decide) say of its compression. */
+export function compressionOf(head: Uint8Array): Compression {
+  const magic = Buffer.from(head.subarray(0, magicLength)).toString("latin1");
+  if (magic.startsWith("\x1f\x8b\x08")) return "gzip";
+  if (magic.startsWith("\xfd7zXZ\0")) return "xz";
+  if (/^BZh[1-9]/.test(magic)) return "bzip2";
+  return magic.startsWith("\x28\xb5\x2f\xfd") || magic.slice(1, 4) === "\x2a\x4d\x18" ? "zstd" : "none";
+}
+
+/** Passes `bytes` through as they are; once they have passed, `mediaType` is that of the layer they are. */
+export function sniffMediaType(source: AsyncIterable<Uint8Array>): {
+  readonly bytes: AsyncIterable<Uint8Array>;
+  readonly mediaType: string;
+} {
+  let head = Buffer.alloc(0);
+  async function* passed(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of source) {
+      if (head.length < magicLength) head = Buffer.concat([head, chunk.subarray(0, magicLength - head.length)]);
+      yield chunk;
+    }
+  }
+  return {
+    bytes: passed(),
+    get mediaType() {
+      return mediaTypes[compressionOf(head)];
+    },
+  };
+}
+
+/**
+ * A layer's tar archive, unpacked as it is read and no faster. Fails with LAYER_UNSUPPORTED when it cannot be unpacked,
+ * with the source's own error when that fails. xz: dictionaries up to 64 MiB (`xz -9`), no filters but LZMA2, one stream
+ * at a time in a thread.
+ */
+export async function* decompressed(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let sourceFailure: { readonly error: unknown } | undefined;
+  const watched = async function* (): AsyncGenerator<Uint8Array> {
+    try {
+      for await (const chunk of source) if (chunk.length > 0) yield chunk;
+    } catch (error) {
+      sourceFailure = { error };
+      throw error;
+    }
+  };
+  const input = watched();
+  const { head, whole } = await peeked(input);
+  const compression = compressionOf(head);
+  try {
+    if (compression === "zstd") throw unsupported("zstd");
+    yield* unpackers[compression](whole);
+  } catch (error) {
+    if (sourceFailure !== undefined) throw sourceFailure.error;
+    if (error instanceof RegistryError) throw error;
+    throw unsupported(`the ${compression} data is damaged or uses a feature that is not supported`, error);
+  } finally {
+    await input.return(undefined);
+  }
+}
+
+const unpackers: Readonly<
+  Record<Exclude<Compression, "zstd">, (source: AsyncGenerator<Uint8Array>) => AsyncIterable<Uint8Array>>
+> = {
+  none: (source) => source,
+  gzip: (source) => pipeline(source, createGunzip({ chunkSize: 64 * 1024 }), () => undefined),
+  xz: unxz,
+  bzip2: bunzip2,
+};
+
+/** The first bytes of a stream and the stream from its first byte. */
+async function peeked(source: AsyncGenerator<Uint8Array>) {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  while (length < magicLength) {
+    const next = await source.next();
+    if (next.done === true) break;
+    chunks.push(next.value);
+    length += next.value.length;
+  }
+  async function* whole(): AsyncGenerator<Uint8Array> {
+    yield* chunks;
+    yield* source;
+  }
+  return { head: Buffer.concat(chunks), whole: whole() };
+}
+
+async function* unxz(source: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const packed = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const next = await source.next();
+      if (next.done === true) controller.close();
+      else controller.enqueue(next.value);
+    },
+    async cancel() {
+      await source.return(undefined);
+    },
+  });
+  for await (const chunk of new xz.XzReadableStream(packed)) if (chunk.length > 0) yield chunk;
+}

@@ -1,0 +1,63 @@
+import { Worker, type Transferable } from "node:worker_threads";
+import type { Job } from "./worker.ts";
+
+export interface LayerWorkerOptions {
+  /** What a worker's JavaScript objects may take; a worker that needs more ends. Buffers and WebAssembly come on top. */
+  readonly heapMegabytes: number;
+}
+
+/** One thread that runs `worker.ts`. */
+export class LayerWorker {
+  /** Settles when the thread is gone, for whatever reason. */
+  readonly ended: Promise<void>;
+  readonly #worker: Worker;
+  #failure: Error | undefined;
+
+  constructor({ heapMegabytes }: LayerWorkerOptions, onFree: () => void) {
+    this.#worker = started({ resourceLimits: { maxOldGenerationSizeMb: heapMegabytes } });
+    this.#worker.on("message", onFree);
+    this.#worker.on("error", (error) => {
+      this.#failure = error;
+    });
+    this.ended = new Promise((resolve) => {
+      this.#worker.once("exit", () => {
+        resolve();
+      });
+    });
+  }
+
+  /** What the thread died of, once it has. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  post(job: Job, transferred: readonly Transferable[]): void {
+    this.#worker.postMessage(job, transferred);
+  }
+
+  /** Whether the process goes on for this thread's sake. */
+  holdProcess(hold: boolean): void {
+    if (hold) this.#worker.ref();
+    else this.#worker.unref();
+  }
+
+  /** Ends the thread, in the middle of what it does. */
+  async end(): Promise<void> {
+    await this.#worker.terminate();
+  }
+}
+
+interface ThreadOptions {
+  readonly resourceLimits: { readonly maxOldGenerationSizeMb: number };
+}
+
+/** Threads do not inherit a loader of TypeScript: where this file is TypeScript itself, the thread starts with tsx. */
+function started(options: ThreadOptions): Worker {
+  if (!import.meta.url.endsWith(".ts")) return new Worker(new URL("worker.js", import.meta.url), options);
+  const script = JSON.stringify(new URL("worker.ts", import.meta.url).href);
+  return new Worker(`import("tsx/esm/api").then((tsx) => { tsx.register(); return import(${script}); })`, {
+    ...options,
+    eval: true,
+    execArgv: [],
+  });
+}
