@@ -2,6 +2,7 @@ import { createPublicKey } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import Koa from "koa";
+import { openReporters } from "../drivers/report/index.ts";
 import type { Reporter } from "../drivers/report/reporter.ts";
 import type { SearchIndex } from "../drivers/search/search-index.ts";
 import { openSearchIndex } from "../drivers/search/index.ts";
@@ -20,10 +21,9 @@ import { requestTarget } from "./http/target.ts";
 import type { Log } from "./log.ts";
 import { LayerAnalysis } from "./registry/layers/analysis.ts";
 import { createRegistry, type Registry } from "./registry/registry.ts";
-import { openReport } from "./report.ts";
-import type { Handler } from "./server.ts";
-import { openStore, type Store } from "./store.ts";
-import { renderV1, v1 } from "./v1/index.ts";
+import type { App } from "./run.ts";
+import { openStore, translateStorageErrors, type Store } from "./store.ts";
+import { renderV1, v1, v1Headers } from "./v1/index.ts";
 import type { V1Options } from "./v1/parts.ts";
 
 /** What an application knows of the process that it runs in. */
@@ -40,21 +40,17 @@ export interface AppEnvironment {
   readonly log: Log;
 }
 
-/** A registry that answers requests until it is closed. */
-export interface App {
-  readonly handler: Handler;
-  /** From now on `/readyz` says no, so that no more requests are sent here. */
-  drain(): void;
-  close(): Promise<void>;
-}
-
 /**
  * Makes the whole registry that `settings` describe, its parts in the order in which they need each other. Rejects with
  * what the first of them to fail has to say.
  */
 export async function createApp(settings: Settings, environment: AppEnvironment): Promise<App> {
   const { log } = environment;
-  const report = await openReport(settings, environment);
+  const report = openReporters(settings, {
+    log: (message) => {
+      log.warn({}, message);
+    },
+  });
   const store = await openStore(settings, log);
   const search = await openSearchIndex({
     backend: settings.search_backend,
@@ -108,10 +104,11 @@ function compose(app: Koa, { settings, environment, store, search, registry, acc
   app.use(requestLog({ log, clientOf }));
   app.use(health);
   if (settings.cors) app.use(cors(settings.cors));
+  app.use(v1Headers(environment));
   app.use(errorHandling({ render: renderV1, onFault }));
   app.use(requestTarget);
   app.use(unanswered);
-  app.use(store.translateErrors);
+  app.use(translateStorageErrors(onFault));
   app.use(
     v1({
       ...registry,

@@ -151,7 +151,7 @@ describe("fuzzed V1 requests", () => {
   before(async () => {
     folder = await temporaryFolder();
     await mkdir(join(folder, "root"));
-    server = await startRegistry({ storage: "local", storage_path: join(folder, "root"), search_backend: "" });
+    server = await startRegistry({ storage: "local", storage_path: join(folder, "root") });
     await server.client.push("a/b", "latest", await smallChain(2));
   });
   after(async () => {

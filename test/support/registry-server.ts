@@ -25,7 +25,7 @@ export async function startRegistry(settings: Partial<SettingsInput> = {}): Prom
     folder: process.cwd(),
     isFirst: true,
     debug: {},
-    log: createLog({ level: "debug", write: (line) => log.push(line) }),
+    log: createLog({ level: "debug", destination: { write: (line) => log.push(line) } }),
   });
   const server = await listen(app.handler, { host: "127.0.0.1", port: 0 });
   return {

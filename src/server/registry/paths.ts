@@ -46,7 +46,10 @@ export const repositoriesPrefix = "repositories";
 /** The folders that may hold the repository. */
 export const repositoryFolders = ({ namespace, name }: RepositoryName): readonly [string, ...string[]] => {
   const written = `${repositoriesPrefix}/${quoteElement(namespace)}/${quoteElement(name)}`;
-  return withOlder(written, olderComponent(namespace) && `${repositoriesPrefix}/${namespace}/${name}`);
+  return withOlder(
+    written,
+    olderComponent(namespace) && olderComponent(name) && `${repositoriesPrefix}/${namespace}/${name}`,
+  );
 };
 
 /** A document of the Python registry's repository folder that belongs to no tag. */

@@ -4,9 +4,9 @@ import { RegistryError } from "../errors.ts";
 import type { Failure, Rendered } from "../http/errors.ts";
 import { pythonJson } from "../registry/python-json.ts";
 import { imageRoutes } from "./images.ts";
-import type { V1Parts } from "./parts.ts";
+import type { V1Options, V1Parts } from "./parts.ts";
 import { pingRoutes } from "./ping.ts";
-import { indexRoutes, repositoryRoutes } from "./repositories.ts";
+import { indexRoutes, repositoryRoutes, slashlessRoutes } from "./repositories.ts";
 import { searchRoutes } from "./search.ts";
 import { tagRoutes } from "./tags.ts";
 import { userRoutes } from "./users.ts";
@@ -21,13 +21,10 @@ export function v1(parts: V1Parts): Middleware {
   tagRoutes(router, parts);
   repositoryRoutes(router, parts);
   if (parts.options.standalone) indexRoutes(router, parts);
+  slashlessRoutes(router, parts);
   const routes = router.routes();
   const allowedMethods = router.allowedMethods();
   return async (ctx, next) => {
-    ctx.set({
-      "X-Docker-Registry-Version": parts.options.version,
-      "X-Docker-Registry-Config": parts.options.flavor,
-    });
     requireDecodable(ctx.path);
     await routes(ctx as never, async () => {
       await allowedMethods(ctx as never, next);
@@ -41,6 +38,14 @@ function requireDecodable(path: string): void {
   } catch {
     throw new RegistryError("NAME_INVALID", { message: "The URL is not percent-encoded UTF-8" });
   }
+}
+
+/** The headers that every answer has, failures too: docker up to 0.10 takes nothing for a registry without them. */
+export function v1Headers({ version, flavor }: Pick<V1Options, "version" | "flavor">): Middleware {
+  return async (ctx, next) => {
+    ctx.set({ "X-Docker-Registry-Version": version, "X-Docker-Registry-Config": flavor });
+    await next();
+  };
 }
 
 /** Failures as V1 clients read them. */

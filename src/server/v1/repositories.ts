@@ -46,9 +46,6 @@ export function indexRoutes(router: Router, { access, repositories, options }: V
     }),
   );
   router.put("/v1/repositories/*repo/", putImages(200));
-  router.put("/v1/repositories/*repo", (ctx) => {
-    movedToSlash(ctx);
-  });
 }
 
 /** The registry's side of a repository: who may see it, and its end. */
@@ -76,7 +73,11 @@ export function repositoryRoutes(router: Router, { access, repositories, options
       answer(ctx, true);
     }),
   );
-  router.delete("/v1/repositories/*repo", (ctx) => {
+}
+
+/** Repositories without their final slash. Comes after all routes that say more. */
+export function slashlessRoutes(router: Router, { options }: V1Parts): void {
+  router.register("/v1/repositories/*repo", options.standalone ? ["PUT", "DELETE"] : ["DELETE"], (ctx: Context) => {
     movedToSlash(ctx);
   });
 }

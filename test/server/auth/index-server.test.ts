@@ -95,7 +95,7 @@ describe("V1 access with an index server", () => {
 
   it("is not the index itself: those routes are not there, but search and ping are", async () => {
     expect(await status("GET", "/v1/users/", token("foo/bar", "read"))).to.equal(404);
-    expect(await status("PUT", "/v1/repositories/foo/bar/images", token("foo/bar", "write"))).to.equal(404);
+    expect(await status("PUT", "/v1/repositories/foo/bar/images", token("foo/bar", "write"))).to.equal(405);
     expect(await status("GET", "/v1/search?q=x")).to.equal(200);
     const ping = await server.client.send("GET", "/v1/_ping");
     expect([ping.status, ping.headers["x-docker-registry-standalone"]]).to.deep.equal([200, "False"]);

@@ -1,0 +1,68 @@
+import type { Context, Middleware } from "koa";
+import { openRedis } from "../drivers/cache/redis.ts";
+import { cached } from "../drivers/storage/cached.ts";
+import { checked } from "../drivers/storage/checked.ts";
+import type { StorageDriver } from "../drivers/storage/driver.ts";
+import { DriverError, type DriverErrorCode } from "../drivers/storage/errors.ts";
+import { findStorage } from "../drivers/storage/index.ts";
+import { limited } from "../drivers/storage/limited.ts";
+import { retried } from "../drivers/storage/retried.ts";
+import type { Settings } from "./config/schema.ts";
+import { RegistryError, type ErrorCode } from "./errors.ts";
+import type { Log } from "./log.ts";
+
+/** The storage that a flavor names, with everything around it that makes it safe and quick. */
+export interface Store {
+  readonly driver: StorageDriver;
+  /** Rejects when the cache does not answer; undefined without one. */
+  readonly pingCache: (() => Promise<void>) | undefined;
+  close(): Promise<void>;
+}
+
+/** So many operations are asked of a storage at once; more would only wait there instead of here. */
+const atOnce = 128;
+
+/** Opens the storage and the cache before it. Rejects with a `DriverError` when the storage can't be used. */
+export async function openStore(settings: Settings, log: Log): Promise<Store> {
+  const definition = findStorage(settings.storage);
+  if (!definition) throw new Error(`There is no storage ${settings.storage}`);
+  const storage = limited(retried(await definition.open(settings)), { atOnce });
+  const server = settings.cache_lru ?? settings.cache;
+  const cache =
+    server &&
+    openRedis(server, {
+      onState: (message) => {
+        log.warn({ host: server.host, port: server.port }, message);
+      },
+    });
+  return {
+    driver: checked(cache ? cached(storage, cache) : storage),
+    pingCache: cache && (async () => await cache.ping()),
+    close: async () => {
+      await storage.close();
+      await cache?.close();
+    },
+  };
+}
+
+/**
+ * Tells clients of a storage that fails that they may come again, and `onFault` what the operator has to know. What a
+ * missing object means, the core has said before.
+ */
+export function translateStorageErrors(onFault: (error: Error, ctx: Context) => void): Middleware {
+  return async (ctx, next) => {
+    try {
+      await next();
+    } catch (cause) {
+      const code = cause instanceof DriverError ? told[cause.code] : undefined;
+      if (!(cause instanceof DriverError) || code === undefined) throw cause;
+      onFault(cause, ctx);
+      throw new RegistryError(code, { cause });
+    }
+  };
+}
+
+const told: Partial<Record<DriverErrorCode, ErrorCode>> = {
+  UNAVAILABLE: "STORAGE_UNAVAILABLE",
+  NO_SPACE: "STORAGE_FULL",
+};
