@@ -84,7 +84,7 @@ export class Terminal {
   }
 
   styled(output: Output, format: Format, text: string): string {
-    return this.colours(output) ? styleText(format, text) : text;
+    return this.colours(output) ? styleText(format, text, { validateStream: false }) : text;
   }
 
   /** `NO_COLOR` wins over `FORCE_COLOR`, which wins over what the stream is. */

@@ -12,16 +12,21 @@ export interface Certificate {
   readonly pem: string;
 }
 
-/** Makes a certificate with openssl, valid for `days` (a negative number: expired). */
-export async function selfSigned(folder: string, name = "tls", days = 30): Promise<Certificate> {
+/** Makes a certificate with openssl. */
+export async function selfSigned(folder: string, name = "tls"): Promise<Certificate> {
   const certificate = join(folder, `${name}.crt`);
   const key = join(folder, `${name}.key`);
   const names = "subjectAltName=DNS:localhost,IP:127.0.0.1";
   await run("openssl", [
     ...["req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-subj", "/CN=localhost"],
-    ...["-addext", names, "-days", String(days), "-keyout", key, "-out", certificate],
+    ...["-addext", names, "-days", "30", "-keyout", key, "-out", certificate],
   ]);
   return { certificate, key, pem: await readFile(certificate, "utf8") };
+}
+
+/** Signs a certificate anew so that it expired yesterday. */
+export async function expire({ certificate, key }: Certificate): Promise<void> {
+  await run("openssl", ["x509", "-in", certificate, "-signkey", key, "-days", "-1", "-out", certificate]);
 }
 
 /** Writes a password file that nginx and Apache read. */
