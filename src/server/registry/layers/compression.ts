@@ -115,5 +115,13 @@ async function* unxz(source: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Ar
       await source.return(undefined);
     },
   });
-  for await (const chunk of new xz.XzReadableStream(packed)) if (chunk.length > 0) yield chunk;
+  const unpacked = new xz.XzReadableStream(packed).getReader();
+  try {
+    for (let next = await unpacked.read(); !next.done; next = await unpacked.read()) {
+      if (next.value.length > 0) yield next.value;
+    }
+  } finally {
+    // It cannot be cancelled when it has unpacked all but not all has been read.
+    await unpacked.cancel().catch(() => undefined);
+  }
 }
