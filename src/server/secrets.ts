@@ -4,7 +4,7 @@ const mask = "***";
 /** Text without the credentials that URLs, queries and headers in it carry. */
 export function maskedText(text: string): string {
   return text
-    .replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/@"']*@/gi, `$1${mask}@`)
+    .replace(/([a-z][a-z0-9+.-]{0,20}:\/\/)[^\s/@"']*@/gi, `$1${mask}@`)
     .replace(/([?&](?:[\w-]*(?:signature|token|passw(?:or)?d|secret|credential)|sig)=)[^&\s"']+/gi, `$1${mask}`)
     .replace(/((?:authorization|x-docker-token|x-signature|cookie)["']?\s*[:=]\s*["']?)[^\r\n"']+/gi, `$1${mask}`);
 }

@@ -28,8 +28,11 @@ export const port = z.int().min(1).max(65535);
 /** A span in whole seconds; ten years at most. */
 export const seconds = kind(z.int().min(0).max(315_360_000), "a number of seconds");
 
-/** An address or a network such as `10.0.0.0/8`. */
-export const network = kind(z.string().refine(isNetwork), "an IP address or a network such as 10.0.0.0/8");
+/** An address, a network such as `10.0.0.0/8`, or `unix` for whoever is connected through a Unix socket. */
+export const network = kind(
+  z.string().refine((value) => value === "unix" || isNetwork(value)),
+  "an IP address, a network such as 10.0.0.0/8, or unix",
+);
 
 /** Bytes, as a number or as a text such as `512K`, `4M`, `10G` (powers of 1024). */
 export const size = kind(

@@ -48,12 +48,12 @@ export class Connections {
    * added (its TLS handshake failed) can't be told anything.
    */
   refuse(socket: Socket, status: string): void {
-    const due = [...(this.#due.get(socket) ?? [])];
-    const isKnown = this.#due.has(socket);
+    const answers = this.#due.get(socket);
+    const due = [...(answers ?? [])];
     const broken = due.find((response) => !response.req.complete);
     if (due.length > 0 && !broken) {
       this.#closeAfterAnswers(socket);
-    } else if (!isKnown || !socket.writable || due.length > 1 || broken?.headersSent === true) {
+    } else if (!answers || !socket.writable || due.length > 1 || broken?.headersSent === true) {
       socket.destroy();
     } else {
       socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());

@@ -26,6 +26,8 @@ export interface ErrorHandling {
   readonly onFault: (error: Error, ctx: Context) => void;
 }
 
+/** RFC 9110, 15.5.9: whoever was too slow is not waited for any longer. */
+const timedOut = 408;
 const failures = new WeakMap<Context["req"], Error>();
 const keptHeaders = ["allow", "connection", "retry-after", "www-authenticate"];
 
@@ -49,10 +51,14 @@ export function errorHandling({ render, onFault }: ErrorHandling): Middleware {
       const error =
         thrown instanceof Error ? thrown : new Error(`Something that is no error was thrown: ${String(thrown)}`);
       failures.set(ctx.req, error);
-      const expected = error instanceof RegistryError || isHangUp(error, ctx);
-      if (!expected) onFault(error, ctx);
-      if (error instanceof ClientGone || ctx.res.headersSent || ctx.req.socket.destroyed) cut(ctx);
-      else await answer(ctx, outerHeaders, render(failureFor(error, ctx), ctx), failureFor(error, ctx).status);
+      const isFault = !(error instanceof RegistryError) && !isHangUp(error, ctx);
+      if (isFault) onFault(error, ctx);
+      if (error instanceof ClientGone || ctx.res.headersSent || ctx.req.socket.destroyed) {
+        cut(ctx);
+      } else {
+        const failure = failureFor(error, ctx);
+        await answer(ctx, outerHeaders, failure.status, render(failure, ctx));
+      }
     }
   };
 }
@@ -84,8 +90,8 @@ function cut(ctx: Context): void {
 async function answer(
   ctx: Context,
   outerHeaders: NodeJS.Dict<number | string | string[]>,
-  rendered: Rendered,
   status: number,
+  rendered: Rendered,
 ): Promise<void> {
   for (const name of ctx.res.getHeaderNames()) {
     const outer = outerHeaders[name];
@@ -96,5 +102,6 @@ async function answer(
   ctx.status = status;
   ctx.body = body;
   ctx.set({ "Content-Type": rendered.type, "Content-Length": String(body.length), ...rendered.headers });
+  if (status === timedOut) ctx.set("Connection", "close");
   if (hasLongUnreadBody(ctx.req)) await linger(ctx, body);
 }
