@@ -56,7 +56,7 @@ export class Connection {
   }
 
   async #connected(): Promise<DataSource> {
-    if (this.#closed) throw new Error("it has been closed");
+    if (this.#closed) throw new Error("closed");
     this.#source ??= open(this.target);
     const source = this.#source;
     try {
@@ -69,6 +69,8 @@ export class Connection {
 
   #explained(error: unknown): SearchIndexError {
     if (error instanceof SearchIndexError) return error;
+    // Whatever a statement met when the connection was taken from under it.
+    if (this.#closed) return new SearchIndexError(`The search index ${this.target.label} has been closed`);
     const { reason, cause } = reasonOf(error);
     const password = this.target.kind === "postgres" ? this.target.password : undefined;
     const hidden = password !== undefined && reason.includes(password);

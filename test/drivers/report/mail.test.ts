@@ -146,6 +146,24 @@ describe("mail of faults", () => {
     expect(await exim.mails()).to.deep.equal([]);
   });
 
+  it("waits for a key file that is missing", async () => {
+    const exim = await start({ tls: true });
+    const folder = await temporaryFolder();
+    try {
+      const cafile = join(folder, "authority.pem");
+      const reporter = open(exim.port, { smtp_secure: { cafile } });
+      reporter.report(faultOf(new Error("too early")));
+      await until("the log", () => logged.length > 0);
+      expect(logged[0]).to.match(/cannot be told: .*no such file.*authority\.pem/);
+      await writeFile(cafile, await readFile(exim.authority));
+      reporter.report(faultOf(new Error("now")));
+      const [mail] = await arrived(exim, 1);
+      expect(mail!.text).to.match(/^And 1 more/m);
+    } finally {
+      await removeFolder(folder);
+    }
+  });
+
   it("uses the TLS that is offered, also when nothing is said of it", async () => {
     const exim = await start({ tls: true, login: true });
     open(exim.port, exim.login).report(faultOf(new Error("by TLS")));

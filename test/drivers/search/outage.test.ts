@@ -80,6 +80,22 @@ describe("a search index whose PostgreSQL", () => {
     expect(inspect(failure, { depth: 10 })).to.not.include("wrong-word");
   });
 
+  it("gives no right to make tables says so, and works once it is given", async () => {
+    await server.query("registry", "CREATE ROLE guest LOGIN PASSWORD 'guest-word'");
+    const index = await open(server.url().replace(`registry:${server.password}`, "guest:guest-word"));
+    const failure = await index.ping().catch((error: unknown) => error);
+    expect(failure)
+      .to.be.instanceOf(SearchIndexError)
+      .with.property("message")
+      .that.matches(/permission denied/);
+    expect(await server.query("registry", "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).to.deep.equal(
+      [],
+    );
+    await server.query("registry", "GRANT CREATE ON SCHEMA public TO guest");
+    await index.put({ name: "a/b", description: "" });
+    expect(await index.search(query)).to.include({ total: 1 });
+  });
+
   it("has no such database says so", async () => {
     const index = await open(server.url("elsewhere"));
     const failure = await index.ping().catch((error: unknown) => error);

@@ -111,20 +111,20 @@ describe("a search index in an SQLite file", () => {
   });
 
   it("is opened without loading TypeORM", async () => {
-    const program = new Program(process.execPath, [
-      "--import=tsx",
-      "--input-type=module",
-      "--eval",
-      `import { openSearchIndex } from ${JSON.stringify(new URL("../../../src/drivers/search/index.ts", import.meta.url))};
-       import { createRequire } from "node:module";
-       const index = await openSearchIndex({ backend: "database", databaseUrl: "sqlite://", folder: "/" });
-       const loaded = () => Object.keys(createRequire("/")?.cache ?? {}).some((path) => path.includes("typeorm"));
-       const before = loaded();
-       await index.ping();
-       console.log(before, loaded());
-       await index.close();`,
-    ]);
-    expect(await program.exited, program.output).to.equal(0);
-    expect(program.output).to.equal("false true\n");
+    const program = `
+      import { createRequire } from "node:module";
+      import { openSearchIndex } from ${JSON.stringify(new URL("../../../src/drivers/search/index.ts", import.meta.url))};
+      const loaded = () => Object.keys(createRequire("/").cache).some((path) => path.includes("/typeorm/"));
+      const index = await openSearchIndex({ backend: "database", databaseUrl: "sqlite://", folder: "/" });
+      const before = loaded();
+      await index.ping();
+      console.log(before, loaded());
+      await index.close();`;
+    // Its coverage would spoil that of the test runner, which compiles the sources to other offsets.
+    const child = new Program(process.execPath, ["--import=tsx", "--input-type=module", "--eval", program], {
+      env: { ...process.env, NODE_V8_COVERAGE: "" },
+    });
+    expect(await child.exited, child.output).to.equal(0);
+    expect(child.output).to.equal("false true\n");
   });
 });
