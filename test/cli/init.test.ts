@@ -1,0 +1,262 @@
+import { access, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect } from "chai";
+import { load } from "../../src/server/config/load.ts";
+import { registryctl, succeeds } from "../support/cli.ts";
+import { needs } from "../support/needs.ts";
+import { removeFolder, temporaryFolder } from "../support/program.ts";
+import { TerminalSession } from "../support/terminal.ts";
+
+describe("registryctl init", () => {
+  let cwd: string;
+  beforeEach(async () => {
+    cwd = await temporaryFolder();
+  });
+  afterEach(async () => {
+    await removeFolder(cwd);
+  });
+  const settings = async (configFile = "config/config.yml", flavor = "prod") => {
+    const loaded = await load({ cwd, env: {}, configFile, flavor });
+    expect(loaded.warnings).to.deep.equal([]);
+    return loaded.settings;
+  };
+
+  it("with --yes writes a configuration that is complete, explained and no longer than it must be", async () => {
+    const stdout = await succeeds(["init", "--yes"], { cwd });
+    expect(stdout.split("\n")).to.deep.equal([
+      "node registryctl check --flavor prod",
+      "node registryctl serve --flavor prod",
+      "",
+    ]);
+    const text = await readFile(join(cwd, "config/config.yml"), "utf8");
+    expect(text.match(/^ *[a-z_]+:/gm)?.map((key) => key.trim())).to.deep.equal([
+      ...[
+        "prod:",
+        "storage:",
+        "storage_path:",
+        "http:",
+        "host:",
+        "port:",
+        "search_backend:",
+        "sqlalchemy_index_database:",
+      ],
+    ]);
+    expect(text).to.match(/^ {2}# .+\n {2}storage_path: /m);
+    expect(await settings()).to.deep.include({
+      storage: "local",
+      storage_path: join(cwd, "data"),
+      search_backend: "database",
+    });
+    expect(await readdir(join(cwd, "config"))).to.deep.equal(["config.yml"]);
+    expect((await stat(join(cwd, "config/config.yml"))).mode & 0o777).to.equal(0o644);
+  });
+
+  it("takes every answer from a flag", async () => {
+    await writeFile(join(cwd, "password"), "open sesame\n");
+    const flags = [
+      ...["--flavor", "own", "--storage", "local", "--storage-path", "images", "--host", "0.0.0.0", "--port", "5001"],
+      ...["--trusted-proxies", "10.0.0.0/8, ::1", "--offload", "nginx", "--public-url", "https://r.example.com"],
+      ...["--no-standalone", "--index-endpoint", "https://index.example.com", "--privileged-key", "key.pub.pem"],
+      ...[
+        "--search",
+        "database",
+        "--database",
+        "postgresql://me:secret@db/registry",
+        "--redis",
+        "redis://:p%40ss@redis:6380/2",
+      ],
+      ...[
+        "--mail",
+        "smtps://user@mail.example.com",
+        "--mail-password-file",
+        "password",
+        "--mail-to",
+        "a@b",
+        "--mail-from",
+        "c@d",
+      ],
+      ...["--loglevel", "warn", "--workers", "auto"],
+    ];
+    const stdout = await succeeds(["init", "own.yml", ...flags], { cwd });
+    expect(stdout).to.contain("node registryctl gen-nginx --flavor own --config own.yml\n");
+    const own = await settings("own.yml", "own");
+    expect(own).to.deep.include({
+      storage_path: join(cwd, "images"),
+      nginx_x_accel_redirect: "/internal",
+      apache_x_sendfile: false,
+      public_url: "https://r.example.com",
+      standalone: false,
+      index_endpoint: "https://index.example.com",
+      privileged_key: join(cwd, "key.pub.pem"),
+      sqlalchemy_index_database: "postgresql://me:secret@db/registry",
+      loglevel: "warn",
+      workers: "auto",
+      cache_lru: { host: "redis", port: 6380, db: 2, password: "p@ss" },
+    });
+    expect(own.http).to.deep.include({ host: "0.0.0.0", port: 5001, trusted_proxies: ["10.0.0.0/8", "::1"] });
+    expect(own.email_exceptions).to.deep.include({
+      ...{ smtp_host: "mail.example.com", smtp_port: 465, smtp_login: "user", smtp_password: "open sesame" },
+      ...{ smtp_secure: true, to_addr: "a@b", from_addr: "c@d" },
+    });
+    expect((await stat(join(cwd, "own.yml"))).mode & 0o777).to.equal(0o600);
+  });
+
+  it("writes what loads, whatever is chosen", async () => {
+    const choices = [
+      [
+        ["--storage", "local"],
+        ["--storage", "memory"],
+      ],
+      [
+        [],
+        ["--tls-certificate", "c", "--tls-key", "k"],
+        ["--behind-proxy"],
+        ["--offload", "apache", "--storage", "local"],
+      ],
+      [[], ["--no-standalone"]],
+      [
+        ["--search", "none"],
+        ["--database", "sqlite:///x.db"],
+      ],
+      [[], ["--redis", "redis://[::1]", "--mail", "smtp://mail", "--workers", "1"]],
+      [
+        ["--storage-path", `it's "odd": {#} \\ é`],
+        ["--storage-path", "_env:WHERE:/srv"],
+      ],
+    ];
+    let all: string[][] = [[]];
+    for (const options of choices) all = all.flatMap((args) => options.map((option) => [...args, ...option]));
+    for (const args of all) {
+      await succeeds(["init", "x.yml", "--yes", "--force", ...args], { cwd });
+      const { code, stdout } = await registryctl(["check", "-c", "x.yml", "-f", "prod", "--no-probe"], { cwd });
+      expect([code, stdout.split("\n")[1]], args.join(" ")).to.deep.equal([0, ""]);
+    }
+    expect(all).to.have.length(128);
+  });
+
+  it("asks nothing without a terminal, and names the flags that are missing", async () => {
+    const { code, stderr } = await registryctl(["init", "--storage", "local", "--port", "5000"], { cwd });
+    expect(code).to.equal(2);
+    expect(stderr).to.contain("--storage-path").and.contain("--behind-proxy or --no-behind-proxy").and.contain("--yes");
+    expect(stderr).not.to.contain("--port");
+    expect(await readdir(cwd)).to.deep.equal([]);
+  });
+
+  it("never replaces a file, unless forced", async () => {
+    await writeFile(join(cwd, "own.yml"), "mine");
+    const { code, stderr } = await registryctl(["init", "own.yml", "--yes"], { cwd });
+    expect(code).to.equal(1);
+    expect(stderr).to.contain(`${join(cwd, "own.yml")} exists; --force replaces it`);
+    expect(await readFile(join(cwd, "own.yml"), "utf8")).to.equal("mine");
+    await succeeds(["init", "own.yml", "--yes", "--force"], { cwd });
+    expect(await readdir(cwd)).to.deep.equal(["own.yml"]);
+    await settings("own.yml");
+  });
+
+  for (const args of [
+    ["--port", "65536"],
+    ["--workers", "0"],
+    ["--trusted-proxies", "everywhere"],
+    ["--public-url", "registry"],
+    ["--database", "mysql://x"],
+    ["--redis", "localhost:6379"],
+    ["--mail", "mail.example.com"],
+    ["--storage", "tape"],
+    ["--flavor", "common"],
+    ["--index-endpoint", "x"],
+  ]) {
+    it(`refuses ${args.join(" ")}`, async () => {
+      const { code, stderr } = await registryctl(["init", "--yes", ...args], { cwd });
+      expect(code).to.equal(2);
+      expect(stderr).to.contain(args[0]);
+      expect(await readdir(cwd)).to.deep.equal([]);
+    });
+  }
+
+  describe("in a real terminal", function () {
+    this.timeout(60_000);
+    let session: TerminalSession | undefined;
+    before(function () {
+      needs(this, "tmux");
+    });
+    afterEach(async () => {
+      await session?.close();
+      session = undefined;
+    });
+    const start = async (...args: string[]) => {
+      const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+      const words = [process.execPath, "--import", import.meta.resolve("tsx"), main, "init", ...args];
+      session = await TerminalSession.start(cwd, words.map((word) => `'${word}'`).join(" "));
+      return session;
+    };
+
+    it("asks what was not said, shows defaults and says what is wrong with an answer", async () => {
+      const wizard = await start("--loglevel", "warn");
+      await wizard.shows("Where are images kept?");
+      await wizard.press("Enter");
+      await wizard.shows("In which folder?");
+      await wizard.press("C-u", "images", "Enter");
+      await wizard.shows("On which address does it listen?");
+      await wizard.press("Enter");
+      await wizard.shows("On which port?");
+      await wizard.press("C-u", "70000", "Enter");
+      await wizard.shows("give a number from 0 to 65535");
+      await wizard.press("C-u", "5001", "Enter");
+      await wizard.shows("in front of it?");
+      await wizard.press("y", "Enter");
+      await wizard.shows("From which addresses does that come?");
+      await wizard.press("Enter");
+      await wizard.shows("send layers from the storage folder by itself?");
+      await wizard.press("Down", "Enter");
+      await wizard.shows("Under which URL do clients reach it?");
+      await wizard.press("Enter");
+      await wizard.shows("without an index server");
+      await wizard.press("Enter");
+      await wizard.shows("Which public key");
+      await wizard.press("Enter");
+      await wizard.shows("What answers `docker search`?");
+      await wizard.press("Enter");
+      await wizard.shows("Which database?");
+      await wizard.press("Enter");
+      await wizard.shows("Which Redis");
+      await wizard.press("Enter");
+      await wizard.shows("Which mail server");
+      await wizard.press("smtp://me@mail.example.com", "Enter");
+      await wizard.shows("What is that user's password?");
+      await wizard.press("sesame", "Enter");
+      await wizard.shows("Who gets the mails?");
+      await wizard.press("Enter");
+      await wizard.shows("Who sends them?");
+      await wizard.press("Enter");
+      await wizard.shows("How many processes");
+      await wizard.press("2", "Enter");
+      const screen = await wizard.shows("[exit 0]");
+      expect(screen).to.contain("gen-nginx --flavor prod");
+      expect(screen).not.to.contain("sesame");
+      const chosen = await settings();
+      expect(chosen).to.deep.include({
+        storage_path: join(cwd, "images"),
+        nginx_x_accel_redirect: "/internal",
+        loglevel: "warn",
+      });
+      expect(chosen.http).to.deep.include({ port: 5001, trusted_proxies: ["127.0.0.1", "::1"] });
+      expect(chosen.email_exceptions).to.deep.include({ smtp_login: "me", smtp_password: "sesame" });
+      expect((await stat(join(cwd, "config/config.yml"))).mode & 0o777).to.equal(0o600);
+    });
+
+    it("leaves nothing when it is interrupted", async () => {
+      const wizard = await start();
+      await wizard.shows("Where are images kept?");
+      await wizard.press("Enter");
+      await wizard.shows("In which folder?");
+      await wizard.press("C-c");
+      await wizard.shows("[exit 130]");
+      const left = await access(join(cwd, "config")).then(
+        () => true,
+        () => false,
+      );
+      expect(left).to.be.false;
+    });
+  });
+});
