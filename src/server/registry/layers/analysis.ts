@@ -88,7 +88,7 @@ async function* run(
     sendStream(source, input.port1).catch((error: unknown) => {
       sourceFailure = { error };
     });
-    yield* receivedStream(output.port1);
+    yield* receivedStream(output.port1, 4);
     isOver = true;
   } catch (error) {
     isOver = true;

@@ -9,7 +9,7 @@ export interface FileRow {
   readonly info: string;
 }
 
-/** Rows that arrived together; `list` counts the lists from 1. */
+/** Rows that arrived together; `list` counts the lists from 1. Each list begins with a batch of none. */
 export interface RowBatch {
   readonly list: number;
   readonly rows: readonly FileRow[];
@@ -57,7 +57,7 @@ class RowScanner {
         this.end();
         if (rows.length > 0) yield { list: this.#list, rows };
         rows = [];
-        this.#list++;
+        yield { list: ++this.#list, rows };
       } else if (this.#depth < 2 && !(byte === code.comma && this.#depth === 1) && !blanks.includes(byte)) {
         throw damaged();
       }

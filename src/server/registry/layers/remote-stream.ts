@@ -1,9 +1,6 @@
 import type { MessagePort } from "node:worker_threads";
 import { errorTable, RegistryError, type ErrorCode } from "../../errors.ts";
 
-/** How many chunks may be under way to a reader that has not asked for them yet. */
-const window = 4;
-
 /** What a reader is sent; each of its own messages, whatever it says, asks for one more chunk. */
 type Message =
   | { readonly kind: "chunk"; readonly bytes: Uint8Array }
@@ -41,16 +38,19 @@ export class ThreadEnded extends Error {
   override readonly name = "ThreadEnded";
 }
 
-/** The stream that another thread sends through `port`. Fails as that one fails. */
-export async function* receivedStream(port: MessagePort): AsyncGenerator<Uint8Array> {
+/**
+ * The stream that another thread sends through `port`. Fails as that one fails. As many as `ahead` chunks may be on their
+ * way before they are asked for.
+ */
+export async function* receivedStream(port: MessagePort, ahead: number): AsyncGenerator<Uint8Array> {
   const inbox = new Inbox(port);
   try {
-    for (let i = 0; i < window; i++) port.postMessage("more");
+    for (let i = 0; i < ahead; i++) port.postMessage("more");
     for (;;) {
+      port.postMessage("more");
       const message = await inbox.next();
       if (message.kind === "end") return;
       if (message.kind === "failed") throw revived(message);
-      port.postMessage("more");
       yield message.bytes;
     }
   } finally {

@@ -22,17 +22,19 @@ parentPort?.on("message", (job: Job) => {
 
 async function work({ task, input, output }: Job): Promise<void> {
   try {
-    await sendStream(resultOf(task, receivedStream(input)), output);
+    await sendStream(resultOf(task, input), output);
   } catch {
     // Who reads the result has been told.
   }
   parentPort?.postMessage("free");
 }
 
-function resultOf(task: Task, input: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-  if (task.kind === "diff") return fileDiff(input);
-  if (task.kind === "files") return fileList(decompressed(input));
-  return only(async () => Buffer.from(await tarsum(task.json, decompressed(input))));
+function resultOf(task: Task, input: MessagePort): AsyncIterable<Uint8Array> {
+  // Behind the next chunk may be another ancestor's list, which has to be made first and perhaps is not needed.
+  if (task.kind === "diff") return fileDiff(receivedStream(input, 0));
+  const archive = decompressed(receivedStream(input, 4));
+  if (task.kind === "files") return fileList(archive);
+  return only(async () => Buffer.from(await tarsum(task.json, archive)));
 }
 
 async function* only(value: () => Promise<Uint8Array>): AsyncGenerator<Uint8Array> {
