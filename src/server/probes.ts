@@ -2,6 +2,8 @@ import { createPublicKey, randomUUID, X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { constants } from "node:fs";
 import { access, open, readFile, rm } from "node:fs/promises";
+import { request as overHttp, type IncomingMessage } from "node:http";
+import { request as overHttps } from "node:https";
 import { createServer, connect } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { createSecureContext, connect as connectTls } from "node:tls";
@@ -211,7 +213,7 @@ function portProbe({ http: { host, port, tls } }: Settings): Probe {
         return "free";
       } catch (error) {
         const taken = error instanceof Error && "code" in error && error.code === "EADDRINUSE";
-        if (!taken || tls || socket !== undefined || !(await isRegistry(host, port))) throw error;
+        if (!taken || socket !== undefined || !(await isRegistry(host, port, tls !== undefined))) throw error;
         return "a registry is running there";
       }
     },
@@ -228,13 +230,17 @@ async function bind(
   await once(server, "close");
 }
 
-async function isRegistry(host: string, port: number): Promise<boolean> {
-  const near = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "[::1]" : host.includes(":") ? `[${host}]` : host;
+/** Whether what listens there speaks like a registry; its certificate is looked at by another probe. */
+async function isRegistry(host: string, port: number, tls: boolean): Promise<boolean> {
+  const near = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  const request = (tls ? overHttps : overHttp)({ host: near, port, path: "/v1/_ping", rejectUnauthorized: false });
+  request.setTimeout(2000, () => request.destroy()).end();
   try {
-    const answer = await fetch(`http://${near}:${port}/v1/_ping`, { signal: AbortSignal.timeout(2000) });
-    await answer.body?.cancel();
-    return answer.headers.has("x-docker-registry-version");
+    const [response] = (await once(request, "response")) as [IncomingMessage];
+    return "x-docker-registry-version" in response.headers;
   } catch {
     return false;
+  } finally {
+    request.destroy();
   }
 }

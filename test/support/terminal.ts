@@ -16,7 +16,8 @@ export class TerminalSession {
   /** Starts a line of shell in a terminal of 100 by 40 characters. When it ends, `[exit N]` is shown. */
   static async start(folder: string, line: string): Promise<TerminalSession> {
     const session = new TerminalSession(join(folder, `tmux-${Date.now()}`));
-    const shell = `${line}; echo "[exit $?]"; cat`;
+    // The trap keeps the shell alive when Ctrl-C reaches all that runs in the terminal.
+    const shell = `trap : INT; ${line}; echo "[exit $?]"; cat`;
     await session.#tmux(
       "-f",
       "/dev/null",
