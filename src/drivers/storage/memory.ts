@@ -1,11 +1,23 @@
 import { Readable } from "node:stream";
+import { z } from "zod";
 import { resolveRange } from "./byte-range.ts";
+import { defineStorage } from "./define.ts";
 import type { ByteRange, Entry, Stat, StorageDriver } from "./driver.ts";
 import { DriverError } from "./errors.ts";
 import { exactly } from "./exact-size.ts";
 import { compareKeys, isBelow } from "./key-order.ts";
 
-/** A store that forgets everything when the process ends: for tests, and as the plainest example of a driver. */
+/** A store that forgets everything when the process ends: for trying things out, and as the plainest example of a driver. */
+export const memory = defineStorage({
+  name: "memory",
+  aliases: [],
+  summary: "The memory of the server: everything is gone when it ends.",
+  features: { redirect: false, localFiles: false },
+  options: z.object({}),
+  open: async () => await Promise.resolve(openMemory()),
+});
+
+/** Opens an empty one. */
 export function openMemory(): StorageDriver {
   return new MemoryStorage();
 }
