@@ -84,8 +84,11 @@ async function* entryOf(
   const length = isFolder || /[1-6]/.test(header.typeflag) ? 0 : stored;
   let left = length;
   yield {
-    ...header,
     name: isFolder || pax.has("path") ? withoutEndSlashes(name) : name,
+    mode: header.mode,
+    typeflag: header.typeflag,
+    devmajor: header.devmajor,
+    devminor: header.devminor,
     linkname: pax.get("linkpath") ?? linkname ?? header.linkname,
     size: realSize ?? sparseSize ?? stored,
     uid: mapped(pax.get("uid"), paxInteger) ?? header.uid,

@@ -16,22 +16,23 @@ export async function tarsum(json: Uint8Array, archive: AsyncIterable<Uint8Array
 }
 
 async function sumOf(entry: TarEntry): Promise<Buffer> {
-  const hash = createHash("sha256");
-  const fields: readonly (readonly [string, Buffer | string | number])[] = [
-    ["name", entry.isFolder ? Buffer.concat([entry.name, Buffer.from("/")]) : entry.name],
+  // Names are bytes of any encoding: each byte becomes one character here, and one byte again when it is hashed.
+  const text = (bytes: Buffer): string => bytes.toString("latin1");
+  const fields = [
+    ["name", `${text(entry.name)}${entry.isFolder ? "/" : ""}`],
     ["mode", entry.mode],
     ["uid", entry.uid],
     ["gid", entry.gid],
     ["size", entry.size],
     ["mtime", Math.floor(entry.mtime)],
     ["typeflag", entry.typeflag],
-    ["linkname", entry.linkname],
-    ["uname", entry.uname],
-    ["gname", entry.gname],
+    ["linkname", text(entry.linkname)],
+    ["uname", text(entry.uname)],
+    ["gname", text(entry.gname)],
     ["devmajor", entry.devmajor],
     ["devminor", entry.devminor],
   ];
-  for (const [field, value] of fields) hash.update(field).update(typeof value === "number" ? String(value) : value);
+  const hash = createHash("sha256").update(fields.flat().join(""), "latin1");
   for await (const piece of entry.content()) hash.update(piece);
   return hash.digest();
 }
