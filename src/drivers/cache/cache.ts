@@ -4,9 +4,10 @@
  *
  * - Who reads and finds nothing gets a *lease*, and fills the cache with what the truth was then. A change in between
  *   revokes the lease, so an old value that comes late is dropped.
- * - Who changes the truth says so before and after. From the first to the second nobody gets a lease, so while the truth
- *   is uncertain it is read from its source. The second revokes whatever was leased or filled meanwhile, and leaves the new value only if no
- *   other change came between: of two at the same time nobody here knows which was the last.
+ * - Who changes the truth says so before and after. From the first to the second nobody gets a lease, so while the
+ *   truth is uncertain it is read from its source. The second revokes whatever was leased or filled meanwhile, and
+ *   leaves the new value only if no other change came between: of two at the same time nobody here knows which was the
+ *   last.
  *
  * No method rejects because the cache is out of reach: it then knows nothing and keeps nothing.
  */
@@ -20,7 +21,10 @@ export interface Cache {
   close(): Promise<void>;
 }
 
-/** The copy; or, when there is none, perhaps the lease to make one: `fill` with what the truth is when it is read after this answer. */
+/**
+ * The copy; or, when there is none, perhaps the lease to make one: `fill` with what the truth is when it is read after
+ * this answer.
+ */
 export interface CacheAnswer {
   readonly value?: Uint8Array;
   readonly fill?: (value: Uint8Array) => Promise<void>;

@@ -22,8 +22,8 @@ const longestPause = 5_000;
 const connectTime = 5_000;
 
 /**
- * A connection to a Redis that nobody waits for. A command is answered within the patience or not at all; after one that
- * was not, the connection is given up, and until the next one stands no command is tried.
+ * A connection to a Redis that nobody waits for. A command is answered within the patience or not at all; after one
+ * that was not, the connection is given up, and until the next one stands no command is tried.
  */
 export class RedisLink {
   readonly #redis: Redis;
@@ -89,7 +89,9 @@ export class RedisLink {
     this.#distrusted += 1;
   }
 
-  /** Rejects with the reason when Redis does not answer now. Waits for the first attempt to connect to succeed or fail. */
+  /**
+   * Rejects with the reason when Redis does not answer now. Waits for the first attempt to connect to succeed or fail.
+   */
   async ping(): Promise<void> {
     await this.#settled;
     if ((await this.command("PING")) === undefined) {

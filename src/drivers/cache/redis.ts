@@ -19,13 +19,13 @@ export interface RedisOptions {
 /**
  * The protocol of `Cache` in Redis, each step one script, so that it is atomic. Answers at once; connects meanwhile.
  * Below the prefix there are `epoch`, and for each key `<epoch>:value:<key>` and `<epoch>:token:<key>`: the lease of a
- * reader or the mark of a change that is not done. Redis may evict any of them: without its token a value is not set, and
- * a missing epoch is made anew, which forgets everything.
+ * reader or the mark of a change that is not done. Redis may evict any of them: without its token a value is not set,
+ * and a missing epoch is made anew, which forgets everything.
  *
  * Changes that Redis was not told of (it was away, or its answer was lost) would leave old copies behind. So every new
  * connection begins with a new epoch, and a connection that has lost a command is given up. What is left: while one
- * server can't reach a Redis that others can, or dies in the middle of a change, the others may see a copy that is older
- * than the truth for as long as values are kept: a minute.
+ * server can't reach a Redis that others can, or dies in the middle of a change, the others may see a copy that is
+ * older than the truth for as long as values are kept: a minute.
  */
 export function openRedis(settings: RedisSettings, options: RedisOptions = {}): Cache {
   return new RedisCache(settings, options);

@@ -12,9 +12,10 @@ export interface Caching {
 }
 
 /**
- * Keeps copies of small objects in a cache that may be shared: reads and stats are answered from there, and every change
- * goes to the store and to the cache. That nobody sees an old object after a change was acknowledged is the protocol of
- * `Cache`. Changes made past this wrapper are seen when the cache forgets by itself. Listings always ask the store.
+ * Keeps copies of small objects in a cache that may be shared: reads and stats are answered from there, and every
+ * change goes to the store and to the cache. That nobody sees an old object after a change was acknowledged is the
+ * protocol of `Cache`. Changes made past this wrapper are seen when the cache forgets by itself. Listings always ask
+ * the store.
  */
 export function cached(driver: StorageDriver, cache: Cache, caching: Caching = {}): StorageDriver {
   return new CachedStorage(driver, cache, caching);
@@ -125,7 +126,10 @@ class CachedStorage implements StorageDriver {
     return copy;
   }
 
-  /** Makes a change that the cache knows of before and after; afterwards it has what `copyOf` makes of the result, if that is known. */
+  /**
+   * Makes a change that the cache knows of before and after; afterwards it has what `copyOf` makes of the result, if
+   * that is known.
+   */
   async #changing<T>(
     keys: readonly string[],
     work: () => Promise<T>,

@@ -12,7 +12,9 @@ export interface StorageDefinition {
   readonly features: StorageDriver["features"];
   /** The driver's settings, by the names they have in the configuration file. */
   readonly options: z.ZodObject;
-  /** Opens the store. `settings` may hold other parts' settings too; rejects with a `ZodError` when its own are wrong. */
+  /**
+   * Opens the store. `settings` may hold other parts' settings too; rejects with a `ZodError` when its own are wrong.
+   */
   open(settings: unknown): Promise<StorageDriver>;
 }
 

@@ -9,7 +9,10 @@ export class SizeMismatch extends Error {
   }
 }
 
-/** Yields `source`, and throws `SizeMismatch` instead of ending when it is shorter or longer. Without `size`, anything goes. */
+/**
+ * Yields `source`, and throws `SizeMismatch` instead of ending when it is shorter or longer. Without `size`, anything
+ * goes.
+ */
 export async function* exactly(source: AsyncIterable<Uint8Array>, size?: number): AsyncGenerator<Uint8Array> {
   let seen = 0;
   for await (const chunk of source) {

@@ -8,14 +8,16 @@ export interface Limit {
   readonly atOnce: number;
   /**
    * Milliseconds. An operation that waits longer for its caller (a reader that doesn't read, a source that doesn't
-   * yield) lends its place to the next one, and takes it back when it goes on, even if that is one too many for a while.
+   * yield) lends its place to the next one, and takes it back when it goes on, even if that is one too many for a
+   * while.
    */
   readonly patience?: number;
 }
 
 /**
- * Lets so many operations through at once; the others wait in turn. Can't deadlock: a caller may hold one operation while
- * it waits for another (a write whose source reads from the same store), but whoever waits for a caller lends its place.
+ * Lets so many operations through at once; the others wait in turn. Can't deadlock: a caller may hold one operation
+ * while it waits for another (a write whose source reads from the same store), but whoever waits for a caller lends its
+ * place.
  */
 export function limited(driver: StorageDriver, limit: Limit): StorageDriver {
   return new LimitedStorage(driver, limit);

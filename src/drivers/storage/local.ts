@@ -37,7 +37,10 @@ export const local = defineStorage({
   open: async ({ storage_path: path }) => await openLocal(path),
 });
 
-/** Opens the store in the folder `path`, making it when it is missing. Removes what killed processes left, beside the work. */
+/**
+ * Opens the store in the folder `path`, making it when it is missing. Removes what killed processes left, beside the
+ * work.
+ */
 export async function openLocal(path: string): Promise<StorageDriver> {
   try {
     await mkdir(path, { recursive: true });
@@ -194,7 +197,9 @@ class LocalStorage implements StorageDriver, Tree {
     return name.startsWith(strayPrefix) || (name === temporaryFolder && folder === join(this.root, ownFolder));
   }
 
-  /** Where the object lies. Keys of what is hidden are refused, and those too long, before folders are made for them. */
+  /**
+   * Where the object lies. Keys of what is hidden are refused, and those too long, before folders are made for them.
+   */
   #path(key: string): string {
     const path = join(this.root, key);
     const names = key.split("/");

@@ -8,7 +8,10 @@ export type StorageOperation =
 
 /** How one operation went. */
 export interface Measurement {
-  /** Time that the backend took: what the reader of a stream, the source of a write or the taker of a listing took is not in it. */
+  /**
+   * Time that the backend took: what the reader of a stream, the source of a write or the taker of a listing took is
+   * not in it.
+   */
   readonly milliseconds: number;
   /** Content read or written, also when it then failed. */
   readonly bytes: number;

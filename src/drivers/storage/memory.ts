@@ -7,7 +7,10 @@ import { DriverError } from "./errors.ts";
 import { exactly } from "./exact-size.ts";
 import { compareKeys, isBelow } from "./key-order.ts";
 
-/** A store that forgets everything when the process ends: for trying things out, and as the plainest example of a driver. */
+/**
+ * A store that forgets everything when the process ends: for trying things out, and as the plainest example of a
+ * driver.
+ */
 export const memory = defineStorage({
   name: "memory",
   aliases: [],

@@ -15,10 +15,10 @@ export interface Retries {
 }
 
 /**
- * Tries again what rejected with UNAVAILABLE and does no harm when it is done twice: read (until the stream is open, not
- * after), stat, copy, delete, and listings, which go on behind the last item. A write is tried again only as long as
- * nothing was taken from its source, since what was taken can't be had twice. A move is not: when its answer was lost,
- * the second would find nothing to move.
+ * Tries again what rejected with UNAVAILABLE and does no harm when it is done twice: read (until the stream is open,
+ * not after), stat, copy, delete, and listings, which go on behind the last item. A write is tried again only as long
+ * as nothing was taken from its source, since what was taken can't be had twice. A move is not: when its answer was
+ * lost, the second would find nothing to move.
  */
 export function retried(driver: StorageDriver, retries: Retries = {}): StorageDriver {
   return new RetriedStorage(driver, retries);
@@ -43,7 +43,8 @@ class RetriedStorage implements StorageDriver {
 
   async write(key: string, source: AsyncIterable<Uint8Array>, size?: number): Promise<Stat> {
     let taken = false;
-    // The source's own iteration begins with the first chunk that is taken: a driver that fails earlier leaves it as it was.
+    // The source's own iteration begins with the first chunk that is taken: a driver that fails earlier leaves it as it
+    // was.
     const watched = async function* (): AsyncGenerator<Uint8Array> {
       taken = true;
       yield* source;

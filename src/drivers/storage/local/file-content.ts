@@ -6,7 +6,10 @@ import { writeFailure } from "./failure.ts";
 
 const mebibyte = 1_048_576;
 const smallestRead = 65_536;
-/** A reader that is back sooner gets more at once, one that takes longer gets less: a slow one shall not hold a mebibyte. */
+/**
+ * A reader that is back sooner gets more at once, one that takes longer gets less: a slow one shall not hold a
+ * mebibyte.
+ */
 const patience = 25;
 
 /** Yields the range of the open file and closes it. Fails, instead of ending, when the file turns out to be shorter. */
@@ -48,10 +51,16 @@ export function streamFile(handle: FileHandle, { start, end }: Required<ByteRang
 
 /** So much goes to the disk at once, and the next as much is gathered meanwhile. */
 const batchBytes = mebibyte;
-/** After so much the disk catches up, so that the last wait is short and memory is not full of what it still has to write. */
+/**
+ * After so much the disk catches up, so that the last wait is short and memory is not full of what it still has to
+ * write.
+ */
 const syncBytes = 32 * mebibyte;
 
-/** Writes `source` to the open file and waits until the content is on the disk. What `source` throws passes through as it is. */
+/**
+ * Writes `source` to the open file and waits until the content is on the disk. What `source` throws passes through as
+ * it is.
+ */
 export async function writeFile(handle: FileHandle, key: string, source: AsyncIterable<Uint8Array>): Promise<void> {
   let batch: Uint8Array[] = [];
   let gathered = 0;

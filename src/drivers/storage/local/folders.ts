@@ -3,8 +3,9 @@ import { dirname, join, relative, sep } from "node:path";
 import { codeOf } from "./failure.ts";
 
 /**
- * Waits until the names in `folder` are on the disk: a rename or an unlink is in memory only until its folder is synced.
- * A folder that is gone has nothing to sync; some file systems sync folders by themselves and refuse to be asked.
+ * Waits until the names in `folder` are on the disk: a rename or an unlink is in memory only until its folder is
+ * synced. A folder that is gone has nothing to sync; some file systems sync folders by themselves and refuse to be
+ * asked.
  */
 export async function syncFolder(folder: string): Promise<void> {
   try {
@@ -19,7 +20,9 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/** The folders below a root: makes them so that they outlive a power cut, removes empty ones, knows where links lead. */
+/**
+ * The folders below a root: makes them so that they outlive a power cut, removes empty ones, knows where links lead.
+ */
 export class Folders {
   readonly root: string;
   readonly #making = new Map<string, Promise<void>>();
@@ -41,7 +44,10 @@ export class Folders {
     return real === (await realpath(linked)) + folder.slice(linked.length);
   }
 
-  /** Makes `folder` and what is missing above it; each new one is on the disk when this resolves. Rejects with ELOOP where a link is in the way. */
+  /**
+   * Makes `folder` and what is missing above it; each new one is on the disk when this resolves. Rejects with ELOOP
+   * where a link is in the way.
+   */
   async make(folder: string): Promise<void> {
     if (folder === this.root) return;
     const pending = this.#making.get(folder);

@@ -33,7 +33,9 @@ async function pidSpace(): Promise<string> {
   return (await readlink("/proc/self/ns/pid")).replace(/\D/g, "");
 }
 
-/** When the process started, in the clock ticks of proc(5); undefined when there is none, or only its exit code is left. */
+/**
+ * When the process started, in the clock ticks of proc(5); undefined when there is none, or only its exit code is left.
+ */
 async function startOf(pid: string): Promise<string | undefined> {
   const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
   // The second field is the program's name in parentheses and may hold anything; the fields are counted behind it.

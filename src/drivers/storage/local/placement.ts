@@ -7,7 +7,8 @@ import type { Temporaries } from "./temporaries.ts";
 
 /**
  * Gives the file at `from`, whose content is on the disk, the name `to` instead of what had it; the name is on the disk
- * when this resolves. Makes the folders that are missing. Rejects with the file system's errors; ENOENT: there is no `from`.
+ * when this resolves. Makes the folders that are missing. Rejects with the file system's errors; ENOENT: there is no
+ * `from`.
  */
 export async function place(from: string, to: string, folders: Folders, temporaries: Temporaries): Promise<void> {
   const folder = dirname(to);
@@ -36,7 +37,9 @@ export async function copyDurably(from: string, to: string): Promise<void> {
   }
 }
 
-/** Whether it is worth trying again: the folder was missing and is made, or an empty one had the name and is removed. */
+/**
+ * Whether it is worth trying again: the folder was missing and is made, or an empty one had the name and is removed.
+ */
 async function isRemedied(error: unknown, from: string, to: string, folders: Folders): Promise<boolean> {
   switch (codeOf(error)) {
     case "ENOENT":
@@ -58,7 +61,8 @@ async function renameAnywhere(from: string, to: string, temporaries: Temporaries
     await rename(from, to);
   } catch (error) {
     if (codeOf(error) !== "EXDEV") throw error;
-    // A folder of the store is on another disk. A name appears at once only within one, so the content goes there first.
+    // A folder of the store is on another disk. A name appears at once only within one, so the content goes there
+    // first.
     const { path, forget } = await temporaries.beside(to);
     try {
       await copyDurably(from, path);

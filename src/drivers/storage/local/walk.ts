@@ -12,6 +12,8 @@ const batch = 16;
 /** A folder that holds a store, and which names below it are not part of that store. */
 export interface Tree {
   readonly root: string;
+  /** Instead of `namesHeld`. */
+  readonly namesHeld?: number;
   hides(folder: string, name: string): boolean;
 }
 
@@ -91,6 +93,7 @@ interface Selection {
 }
 
 async function* sortedNames(folder: string, { rank, reaches, tree }: Selection): AsyncGenerator<Name> {
+  const held = tree.namesHeld ?? namesHeld;
   let last: string | undefined;
   for (;;) {
     let page: Name[] = [];
@@ -99,12 +102,12 @@ async function* sortedNames(folder: string, { rank, reaches, tree }: Selection):
       const name = { ...entry, rank: rank(entry.name, entry.folder) };
       if (!reaches(name) || (last !== undefined && compareKeys(name.rank, last) <= 0)) continue;
       page.push(name);
-      if (page.length < 2 * namesHeld) continue;
-      page = page.sort(byRank).slice(0, namesHeld);
+      if (page.length < 2 * held) continue;
+      page = page.sort(byRank).slice(0, held);
       whole = false;
     }
     page.sort(byRank);
-    if (!whole) page = page.slice(0, namesHeld);
+    if (!whole) page = page.slice(0, held);
     yield* page;
     if (whole) return;
     last = page.at(-1)?.rank;
@@ -115,7 +118,9 @@ function byRank(a: Name, b: Name): number {
   return compareKeys(a.rank, b.rank);
 }
 
-/** Files and folders, as the disk has them. Links (but folders linked from the root), sockets and the like are nothing. */
+/**
+ * Files and folders, as the disk has them. Links (but folders linked from the root), sockets and the like are nothing.
+ */
 async function* namesIn(folder: string, tree: Tree): AsyncGenerator<Omit<Name, "rank">> {
   const entries = await ifPresent(opendir(folder, { bufferSize: 256 }));
   if (!entries) return;
