@@ -93,13 +93,14 @@ export function frontEnd(
   if (flags.offload && settings.storage !== "local") {
     throw new CommandError("usage", `--offload needs local storage; flavor ${flavor} has ${settings.storage}`);
   }
+  const port = flags.port ?? (tls ? 443 : 80);
   return {
     flavor,
     version,
     names: names.map(checked("--server-name", /^[\w*][\w.*-]*$/)),
     addresses: (flags.listen ?? []).map(checked("--listen", /^([\w.-]+|\[[\da-f:.]+\])$/i)),
-    port: flags.port ?? (tls ? 443 : 80),
-    tls: tls && { ...tls, redirectPort: flags.redirectPort },
+    port,
+    tls: tls && { ...tls, redirectPort: flags.redirectPort === port ? 0 : flags.redirectPort },
     auth: flags.basicAuth === undefined ? undefined : resolve(cwd, flags.basicAuth),
     upstreams: (flags.upstream ?? [listening(settings)]).map(
       checked("--upstream", /^(([\w.-]+|\[[\da-f:.]+\]):\d{1,5}|unix:\/[^\s;"'|]+)$/i),

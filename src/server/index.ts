@@ -1,12 +1,15 @@
+/*
+ * What the server shows to those who run it: the command line, and programs that embed it. Nothing here loads the
+ * server itself before `serve` is called.
+ */
 export { sign, signatureText, verify, type SignatureHash, type SignedRequest } from "./auth/signature.ts";
-export type { Settings } from "./config/schema.ts";
-export { flavorOf, load, loadAll, type CheckedFile, type LoadOptions } from "./config/load.ts";
-export type { Evaluation, Loaded } from "./config/flavors.ts";
-export { ConfigError, renderProblem, type Problem } from "./config/problem.ts";
 export { findConfig, shippedFolder } from "./config/config-file.ts";
 export { describe, originText, type EffectiveValue, type Origin } from "./config/describe.ts";
+export type { Evaluation, Loaded } from "./config/flavors.ts";
 export { configJsonSchema } from "./config/json-schema.ts";
+export { flavorOf, load, loadAll, type CheckedFile, type LoadOptions } from "./config/load.ts";
+export { ConfigError, renderProblem, type Problem } from "./config/problem.ts";
 export { renderConfig, type Draft } from "./config/render.ts";
-export { settingsOf, type SettingsInput } from "./config/schema.ts";
-export { serve, type ServeOptions } from "./serve.ts";
+export { settingsOf, type Settings, type SettingsInput } from "./config/schema.ts";
 export { probesOf, type Probe } from "./probes.ts";
+export { serve, type ServeOptions } from "./serve.ts";

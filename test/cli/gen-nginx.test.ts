@@ -111,6 +111,13 @@ root: { storage: local, storage_path: ${cwd}/data, nginx_x_accel_redirect: /v1 }
       expect(all).to.have.length(72);
     });
 
+    it("sends nobody on from the port that serves HTTPS itself", async () => {
+      const tls = ["--tls-certificate", certificate.certificate, "--tls-key", certificate.key, "--port", "80"];
+      const { stdout } = await generate("plain", ...tls);
+      expect(stdout).not.to.contain("return 308");
+      expect(await nginx.complaints(stdout)).to.equal("");
+    });
+
     it("quotes paths that hold spaces, quotes, braces and semicolons", async () => {
       const odd = join(cwd, `o'd "d {;} \\`);
       await mkdir(odd);
