@@ -14,7 +14,7 @@ export class LayerWorker {
   #failure: Error | undefined;
 
   constructor({ heapMegabytes }: LayerWorkerOptions, onFree: () => void) {
-    this.#worker = started({ resourceLimits: { maxOldGenerationSizeMb: heapMegabytes } });
+    this.#worker = started(heapMegabytes);
     this.#worker.on("message", onFree);
     this.#worker.on("error", (error) => {
       this.#failure = error;
@@ -47,17 +47,12 @@ export class LayerWorker {
   }
 }
 
-interface ThreadOptions {
-  readonly resourceLimits: { readonly maxOldGenerationSizeMb: number };
-}
-
 /** Threads do not inherit a loader of TypeScript: where this file is TypeScript itself, the thread starts with tsx. */
-function started(options: ThreadOptions): Worker {
+function started(heapMegabytes: number): Worker {
+  // What the process was started with, like preloaded modules, is not meant for its threads.
+  const options = { resourceLimits: { maxOldGenerationSizeMb: heapMegabytes }, execArgv: [] };
   if (!import.meta.url.endsWith(".ts")) return new Worker(new URL("worker.js", import.meta.url), options);
   const script = JSON.stringify(new URL("worker.ts", import.meta.url).href);
-  return new Worker(`import("tsx/esm/api").then((tsx) => { tsx.register(); return import(${script}); })`, {
-    ...options,
-    eval: true,
-    execArgv: [],
-  });
+  const start = `import("tsx/esm/api").then((tsx) => { tsx.register(); return import(${script}); })`;
+  return new Worker(start, { ...options, eval: true });
 }

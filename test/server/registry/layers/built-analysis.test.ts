@@ -1,0 +1,62 @@
+import { spawnSync } from "node:child_process";
+import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { expect } from "chai";
+import ts from "typescript";
+import { needs } from "../../../support/needs.ts";
+import { removeFolder } from "../../../support/program.ts";
+import { tarOf } from "../../../support/tar-bytes.ts";
+
+const root = fileURLToPath(new URL("../../../../", import.meta.url));
+
+/** Compiles what the analysis consists of as `npm run build` does, into a folder of the project: it needs its packages. */
+function build(folder: string): void {
+  const { config } = ts.readConfigFile(join(root, "tsconfig.build.json"), (path) => ts.sys.readFile(path)) as {
+    config: unknown;
+  };
+  const { options } = ts.parseJsonConfigFileContent(config, ts.sys, root, { outDir: folder, declaration: false });
+  const layers = join(root, "src/server/registry/layers");
+  const result = ts.createProgram([join(layers, "analysis.ts"), join(layers, "worker.ts")], options).emit();
+  if (result.emitSkipped) throw new Error("the build failed");
+}
+
+describe("the analysis of layers, built", function () {
+  this.timeout(60_000);
+  let folder: string;
+
+  before(async function () {
+    needs(this, "gzip", "xz", "bzip2");
+    await mkdir(join(root, "tmp"), { recursive: true });
+    folder = await mkdtemp(join(root, "tmp", "built-"));
+    build(folder);
+  });
+
+  after(async () => {
+    await removeFolder(folder);
+  });
+
+  it("works in plain Node, from any folder, and does not keep an idle process alive", async () => {
+    await writeFile(join(folder, "layer.tar"), tarOf({ name: "./a" }));
+    const script = `
+      import { execFileSync } from "node:child_process";
+      import { Readable } from "node:stream";
+      import { LayerAnalysis } from "${pathToFileURL(join(folder, "server/registry/layers/analysis.js")).href}";
+      const analysis = new LayerAnalysis({ idleMilliseconds: 3_600_000 });
+      for (const [program, ...args] of [["cat"], ["gzip", "-c"], ["xz", "-c"], ["bzip2", "-c"]]) {
+        const packed = execFileSync(program, [...args, "${join(folder, "layer.tar")}"]);
+        for await (const chunk of analysis.files(Readable.from([packed]))) process.stdout.write(chunk);
+      }
+      const lists = async function* () { yield Buffer.from('[["/a", "f", false]]'); };
+      for await (const chunk of analysis.diff(lists(), [async () => lists()])) process.stdout.write(chunk);`;
+    const result = spawnSync(process.execPath, ["--input-type=module", "-e", script], {
+      cwd: "/",
+      timeout: 30_000,
+      encoding: "utf8",
+    });
+    expect(result.stderr).to.equal("");
+    const rows = '[["/a", "f", false, 0, 1389000000, 420, 0, 0]]';
+    expect(result.stdout).to.equal(`${rows.repeat(4)}{"deleted": {}, "changed": {"/a": ["f", false]}, "created": {}}`);
+    expect(result.status).to.equal(0);
+  });
+});
