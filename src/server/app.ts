@@ -64,7 +64,13 @@ export async function createApp(settings: Settings, environment: AppEnvironment)
   const registry = createRegistry({ driver: store.driver, events, analysis });
   const searchKept = keepSearchIndex({ search, events, registry, log, fill: environment.isFirst });
   const access = await openAccessControl(settings, environment, registry);
-  const ready = health({ checks: checksOf(store, search) });
+  const ready = health({
+    checks: checksOf(store, search),
+    onChange: (name, reason) => {
+      if (reason) log.error({ err: reason }, `${name} does not work: not ready`);
+      else log.info({}, `${name} works again`);
+    },
+  });
   const app = new Koa();
   compose(app, { settings, environment, store, search, registry, access, report, health: ready.middleware });
   return {

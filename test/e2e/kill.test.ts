@@ -3,6 +3,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { expect } from "chai";
+import { until } from "../support/program.ts";
 import { seededRandom } from "../support/random.ts";
 import { RegistryProcess } from "../support/registry-process.ts";
 import { imageOf, tarOf } from "../support/v1-images.ts";
@@ -80,10 +81,9 @@ describe("a server that is killed at any moment", () => {
     expect(done.images.length, "the pushers got something done").to.be.greaterThan(rounds / 4);
     await registry.kill();
     await registry.restart();
-    const left = await readdir(join(registry.store, "_registryctl", "tmp")).catch(() => []);
-    process.stderr.write(
-      `      ${done.images.length} images acknowledged in ${rounds} rounds, ${left.length} temporaries left\n`,
-    );
+    const temporaries = join(registry.store, "_registryctl", "tmp");
+    await until("what was half written is removed", async () => (await readdir(temporaries)).length === 0);
+    process.stderr.write(`      ${done.images.length} images acknowledged in ${rounds} rounds\n`);
   });
 
   async function expectServed(client: V1Client, image: V1Image): Promise<void> {
