@@ -60,6 +60,11 @@ describe("registryctl check", () => {
     expect(await readdir(join(cwd, "data"))).to.deep.equal([]);
   });
 
+  it("writes an object into storage that is no folder", async () => {
+    const { report } = await check(`dev: { storage: memory, http: { port: ${port} } }`);
+    expect(probe(report, "storage")).to.include({ ok: true, detail: "an object was written, read and deleted" });
+  });
+
   it("fails with 1 when storage is no folder", async () => {
     await writeFile(join(cwd, "data"), "");
     const { code, report } = await check(local());

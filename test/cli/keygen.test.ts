@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
-import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
 import { registryctl, succeeds } from "../support/cli.ts";
@@ -59,6 +59,16 @@ describe("registryctl keygen", () => {
       expect(await read(existing)).to.contain("-----BEGIN");
     });
   }
+
+  it("puts everything back when it cannot replace all of it", async () => {
+    await writeFile(join(cwd, "k.pem"), "mine");
+    await mkdir(join(cwd, "k.spki.pem"));
+    const { code, stderr } = await registryctl(["keygen", "k", "--bits", "2048", "--force"], { cwd });
+    expect(code).to.equal(1);
+    expect(stderr).to.contain("cannot write");
+    expect((await readdir(cwd)).sort()).to.deep.equal(["k.pem", "k.spki.pem"]);
+    expect(await read("k.pem")).to.equal("mine");
+  });
 
   it("leaves nothing behind where it cannot write", async () => {
     const { code, stderr } = await registryctl(["keygen", "no/such/folder/k", "--bits", "2048"], { cwd });
