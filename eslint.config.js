@@ -33,5 +33,8 @@ export default tseslint.config(
       "max-lines": ["error", { max: 500 }],
     },
   },
-  { files: ["**/*.js"], languageOptions: { globals: { process: "readonly" } } },
+  {
+    files: ["**/*.js"],
+    languageOptions: { globals: { process: "readonly", setTimeout: "readonly", setInterval: "readonly" } },
+  },
 );

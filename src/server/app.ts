@@ -46,43 +46,57 @@ export interface AppEnvironment {
  */
 export async function createApp(settings: Settings, environment: AppEnvironment): Promise<App> {
   const { log } = environment;
-  const report = openReporters(settings, {
-    log: (message) => {
-      log.warn({}, message);
-    },
-  });
-  const store = await openStore(settings, log);
-  const search = await openSearchIndex({
-    backend: settings.search_backend,
-    databaseUrl: settings.sqlalchemy_index_database,
-    folder: environment.folder,
-  });
-  const analysis = new LayerAnalysis();
-  const events = new Events((err, event) => {
-    log.error({ err, event }, "What is derived from the store was not brought up to date");
-  });
-  const registry = createRegistry({ driver: store.driver, events, analysis });
-  const searchKept = keepSearchIndex({ search, events, registry, log, fill: environment.isFirst });
-  const access = await openAccessControl(settings, environment, registry);
-  const ready = health({
-    checks: checksOf(store, search),
-    onChange: (name, reason) => {
-      if (reason) log.error({ err: reason }, `${name} does not work: not ready`);
-      else log.info({}, `${name} works again`);
-    },
-  });
-  const app = new Koa();
-  compose(app, { settings, environment, store, search, registry, access, report, health: ready.middleware });
-  return {
-    handler: app.callback(),
-    drain: ready.drain,
-    close: async () => {
-      await searchKept.close();
-      await analysis.close();
-      await search.close();
-      await store.close();
-      await report.close();
-    },
+  const opened: { close(): Promise<void> }[] = [];
+  const keep = <T extends { close(): Promise<void> }>(part: T): T => {
+    opened.unshift(part);
+    return part;
+  };
+  const close = async (): Promise<void> => {
+    for (const part of opened.splice(0)) await part.close();
+  };
+  try {
+    const report = keep(
+      openReporters(settings, {
+        log: (message) => {
+          log.warn({}, message);
+        },
+      }),
+    );
+    const store = keep(await openStore(settings, log));
+    const search = keep(
+      await openSearchIndex({
+        backend: settings.search_backend,
+        databaseUrl: settings.sqlalchemy_index_database,
+        folder: environment.folder,
+      }),
+    );
+    const analysis = keep(new LayerAnalysis());
+    const events = new Events((err, event) => {
+      log.error({ err, event }, "What is derived from the store was not brought up to date");
+    });
+    const registry = createRegistry({ driver: store.driver, events, analysis });
+    const access = await openAccessControl(settings, environment, registry);
+    keep(keepSearchIndex({ search, events, registry, log, fill: environment.isFirst }));
+    const probes = health({ checks: checksOf(store, search), onChange: told(log) });
+    const app = new Koa();
+    compose(app, { settings, environment, store, search, registry, access, report, health: probes.middleware });
+    return {
+      handler: app.callback(),
+      drain: () => {
+        probes.drain();
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function told(log: Log): (name: string, reason?: Error) => void {
+  return (name, reason) => {
+    if (reason) log.error({ err: reason }, `${name} does not work: not ready`);
+    else log.info({}, `${name} works again`);
   };
 }
 
@@ -121,7 +135,12 @@ function compose(app: Koa, { settings, environment, store, search, registry, acc
       search,
       access,
       options: v1Options(settings, environment),
-      services: { redis: store.pingCache, storage: async () => await store.driver.ping() },
+      services: {
+        redis: store.pingCache,
+        storage: async () => {
+          await store.driver.ping();
+        },
+      },
     }),
   );
 }
@@ -148,8 +167,18 @@ async function openAccessControl(
 
 function checksOf(store: Store, search: SearchIndex): readonly HealthCheck[] {
   return [
-    { name: "storage", check: async () => await store.driver.ping() },
-    { name: "search", check: async () => await search.ping() },
+    {
+      name: "storage",
+      check: async () => {
+        await store.driver.ping();
+      },
+    },
+    {
+      name: "search",
+      check: async () => {
+        await search.ping();
+      },
+    },
   ];
 }
 

@@ -72,7 +72,7 @@ export class Program {
   }
 
   /** Waits for `ready`; fails with the program's output if it ends before. */
-  async ready(what: string, ready: () => Promise<unknown> | unknown, seconds = 15): Promise<this> {
+  async ready(what: string, ready: () => unknown, seconds = 15): Promise<this> {
     try {
       await until(
         what,

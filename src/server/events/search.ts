@@ -31,7 +31,8 @@ export function keepSearchIndex(parts: {
       const added = await search.fill(() => entries(registry, () => closed));
       if (added > 0) log.info({ repositories: added }, "Filled the search index from the store");
     } catch (err) {
-      if (!closed) log.error({ err }, "The search index could not be filled from the store; the next start tries again");
+      if (!closed)
+        log.error({ err }, "The search index could not be filled from the store; the next start tries again");
     }
   };
   const filled = parts.fill ? fill() : Promise.resolve();
