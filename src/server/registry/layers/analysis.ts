@@ -6,13 +6,17 @@ import { receivedStream, sendStream, ThreadEnded } from "./remote-stream.ts";
 import { WorkerPool } from "./worker-pool.ts";
 import type { Task } from "./worker.ts";
 
+/** How much of the machine an analysis may take. */
 export interface LayerAnalysisOptions {
   /** How many layers are read at the same time; as many diffs run beside them. */
   readonly workers?: number;
+  /** A thread that has had nothing to do for as long is ended. */
   readonly idleMilliseconds?: number;
+  /** What a thread's JavaScript objects may take; a thread that needs more fails its job. */
   readonly heapMegabytes?: number;
 }
 
+/** How one piece of work is done. */
 export interface AnalysisOptions {
   /** Ends the work, also while it waits for its turn. */
   readonly signal?: AbortSignal;
@@ -46,12 +50,16 @@ export class LayerAnalysis {
    * of its ancestors, the nearest first; these are opened one by one and no more than needed. Fails as the lists fail, or
    * with a fault when one is damaged.
    */
-  diff(
+  async *diff(
     own: AsyncIterable<Uint8Array>,
     ancestors: Iterable<() => Promise<AsyncIterable<Uint8Array>>>,
     options: AnalysisOptions = {},
   ): AsyncGenerator<Uint8Array> {
-    return run(this.#diffs, { kind: "diff" }, listsOf(own, ancestors), options);
+    try {
+      yield* run(this.#diffs, { kind: "diff" }, listsOf(own, ancestors), options);
+    } finally {
+      letGo(own);
+    }
   }
 
   /** The checksum that docker before 0.10 claims, over an image's JSON and layer. Rejects like `files`. */
@@ -84,6 +92,7 @@ async function* run(
   signal?.addEventListener("abort", end);
   try {
     worker = await pool.acquire(signal);
+    signal?.throwIfAborted();
     worker.post({ task, input: input.port2, output: output.port2 }, [input.port2, output.port2]);
     sendStream(source, input.port1).catch((error: unknown) => {
       sourceFailure = { error };
@@ -91,19 +100,24 @@ async function* run(
     yield* receivedStream(output.port1, 4);
     isOver = true;
   } catch (error) {
-    isOver = true;
     signal?.throwIfAborted();
+    isOver = true;
     if (sourceFailure !== undefined) throw sourceFailure.error;
     if (error instanceof ThreadEnded) await worker?.ended;
     throw worker?.failure ?? error;
   } finally {
     signal?.removeEventListener("abort", end);
-    // Whoever stops reading must not leave the thread working on what nobody wants.
+    // Who stops reading must not leave the thread working on what nobody wants.
     if (!isOver) await worker?.end();
     input.port1.close();
     output.port1.close();
-    if (source instanceof Readable) source.destroy();
+    letGo(source);
   }
+}
+
+/** Of a stream that nobody has begun to read, ending its iterator lets nothing go. */
+function letGo(source: AsyncIterable<Uint8Array>): void {
+  if (source instanceof Readable) source.destroy();
 }
 
 async function* listsOf(

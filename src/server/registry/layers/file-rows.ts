@@ -56,8 +56,8 @@ class RowScanner {
       } else if (byte === code.listStart) {
         this.end();
         if (rows.length > 0) yield { list: this.#list, rows };
+        yield { list: ++this.#list, rows: [] };
         rows = [];
-        yield { list: ++this.#list, rows };
       } else if (this.#depth < 2 && !(byte === code.comma && this.#depth === 1) && !blanks.includes(byte)) {
         throw damaged();
       }

@@ -27,6 +27,7 @@ export class FileTable {
       database.exec("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE");
       database.exec("PRAGMA cache_size = -16384");
       database.exec(schema);
+      database.exec("BEGIN");
       return new FileTable(database);
     } finally {
       await rm(folder, { recursive: true, force: true });

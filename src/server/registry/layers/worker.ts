@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { parentPort, type MessagePort } from "node:worker_threads";
 import { decompressed } from "./compression.ts";
 import { fileDiff } from "./file-diff.ts";
@@ -9,7 +10,10 @@ import { tarsum } from "./tarsum.ts";
 export type Task =
   { readonly kind: "files" } | { readonly kind: "diff" } | { readonly kind: "tarsum"; readonly json: Uint8Array };
 
-/** A task with the ports that its streams come and go through. The worker posts a message when it has ended. */
+/**
+ * A task with the ports that its streams come and go through. The worker posts a message when it has ended and nobody
+ * reads its result any more: until then it may be ended on account of this job.
+ */
 export interface Job {
   readonly task: Task;
   readonly input: MessagePort;
@@ -21,11 +25,13 @@ parentPort?.on("message", (job: Job) => {
 });
 
 async function work({ task, input, output }: Job): Promise<void> {
+  const closed = once(output, "close");
   try {
     await sendStream(resultOf(task, input), output);
   } catch {
     // Who reads the result has been told.
   }
+  await closed;
   parentPort?.postMessage("free");
 }
 

@@ -155,6 +155,19 @@ describe("the analysis of layers", () => {
     await works();
   });
 
+  it("lets go of a list whose diff never has its turn", async () => {
+    const controller = new AbortController();
+    const hang = async (): Promise<AsyncIterable<Uint8Array>> => new Promise(() => undefined);
+    const first = failure(analysis.diff(chunked(Buffer.from('[["/a", "f", false]]')), [hang]));
+    const own = endless();
+    const second = failure(analysis.diff(own, [], { signal: controller.signal }));
+    controller.abort();
+    await second;
+    expect(own.destroyed).to.equal(true);
+    await analysis.close();
+    await first;
+  });
+
   it("ends early when its result is not read to the end", async () => {
     const source = endless();
     for await (const chunk of analysis.files(source)) if (chunk.length > 0) break;
@@ -172,6 +185,16 @@ describe("the analysis of layers", () => {
       expect((await gathered(tight.diff(chunked(Buffer.from('[["/a", "f", false]]')), []))).toString()).to.contain(
         "/a",
       );
+    } finally {
+      await tight.close();
+    }
+  });
+
+  it("fails the job of a thread that cannot even start", async () => {
+    const tight = new LayerAnalysis({ heapMegabytes: 1 });
+    try {
+      expect(await failure(tight.files(chunked(layerWith("a"))))).to.have.property("code", "ERR_WORKER_OUT_OF_MEMORY");
+      expect(await failure(tight.tarsum(json, endless()))).to.have.property("code", "ERR_WORKER_OUT_OF_MEMORY");
     } finally {
       await tight.close();
     }
