@@ -66,21 +66,51 @@ describe("a search index in an SQLite file", () => {
     now.close();
   });
 
-  it("waits for another process that writes, without holding up this one", async () => {
-    await using(async (index) => {
-      await index.ping();
-      const other = new Libsql(path);
-      other.exec("BEGIN IMMEDIATE");
-      let turns = 0;
-      const ticking = setInterval(() => {
-        if (++turns === 20) other.exec("COMMIT");
-      }, 5);
-      await index.put({ name: "a/b", description: "" });
-      clearInterval(ticking);
-      other.close();
-      expect(turns).to.be.at.least(20);
-      expect(await index.search({ text: "a/b", page: 1, pageSize: 5 })).to.include({ total: 1 });
+  for (const moment of ["when it is opened", "when it is used"]) {
+    it(`waits for another that writes ${moment}, without holding up this process`, async () => {
+      await using(async (index) => {
+        if (moment === "when it is used") await index.ping();
+        const other = new Libsql(path);
+        other.pragma("journal_mode = WAL");
+        other.exec("BEGIN IMMEDIATE");
+        let turns = 0;
+        const ticking = setInterval(() => {
+          if (++turns === 20) other.exec("COMMIT");
+        }, 5);
+        try {
+          await index.put({ name: "a/b", description: "" });
+        } finally {
+          clearInterval(ticking);
+          other.close();
+        }
+        expect(turns).to.be.at.least(20);
+        expect(await index.search({ text: "a/b", page: 1, pageSize: 5 })).to.include({ total: 1 });
+      });
     });
+  }
+
+  it("makes its tables once when several open a new file at the same time", async () => {
+    const options = { backend: "database", databaseUrl: `sqlite:///${path}`, folder };
+    const indexes = await Promise.all(Array.from({ length: 8 }, () => openSearchIndex(options)));
+    await Promise.all(indexes.map((index, at) => index.put({ name: `a/${at}`, description: "" })));
+    expect(await indexes[0]?.search({ text: "", page: 1, pageSize: 1 })).to.include({ total: 8 });
+    await Promise.all(indexes.map((index) => index.close()));
+  });
+
+  it("keeps no trace of what was deleted, once the fill that it was deleted in is done", async () => {
+    await using(async (index) => {
+      await index.put({ name: "a/b", description: "" });
+      await index.delete("a/b");
+      await index.fill(async function* () {
+        yield { name: "a/c", description: "" };
+        await index.delete("a/c");
+        await index.delete("a/d");
+        yield { name: "a/e", description: "" };
+      });
+    });
+    const database = new Libsql(path);
+    expect(database.prepare("SELECT name FROM registryctl_search_repository").all()).to.deep.equal([{ name: "a/e" }]);
+    database.close();
   });
 
   it("says what to do with a file that is no database, and leaves it alone", async () => {
