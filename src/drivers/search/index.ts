@@ -33,7 +33,7 @@ export async function openSearchIndex(options: SearchIndexOptions): Promise<Sear
       return await openModule(
         backend,
         { databaseUrl, folder },
-        options.importModule ?? ((specifier) => import(specifier) as Promise<unknown>),
+        options.importModule ?? (async (specifier) => await import(specifier)),
       );
   }
 }
