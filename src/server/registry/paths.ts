@@ -1,5 +1,13 @@
 import { digestParts, type Digest } from "./digest.ts";
-import { quoteElement, type ImageId, type RepositoryName, type TagName } from "./names.ts";
+import {
+  quoteElement,
+  repositoryOfFolders,
+  repositoryText,
+  unquoteElement,
+  type ImageId,
+  type RepositoryName,
+  type TagName,
+} from "./names.ts";
 
 /*
  * Every key of the store is made here. Below the storage path:
@@ -20,6 +28,7 @@ import { quoteElement, type ImageId, type RepositoryName, type TagName } from ".
  *
  * Components of names are quoted as docker-registry 0.8 and 0.9 did. Versions up to 0.7 quoted less, so a name with odd
  * characters has a second place where it is looked for: functions that answer a list give the place to write first.
+ * A place that is what a later version wrote for another name belongs to that name alone.
  */
 
 export const blobKey = (digest: Digest): string => {
@@ -44,11 +53,14 @@ export const contestedKey = (id: ImageId): string => `_registryctl/v1/images/${i
 export const repositoriesPrefix = "repositories";
 
 /** The folders that may hold the repository. */
-export const repositoryFolders = ({ namespace, name }: RepositoryName): readonly [string, ...string[]] => {
+export const repositoryFolders = (repository: RepositoryName): readonly [string, ...string[]] => {
+  const { namespace, name } = repository;
   const written = `${repositoriesPrefix}/${quoteElement(namespace)}/${quoteElement(name)}`;
+  const owner = repositoryOfFolders(namespace, name);
+  const isOwn = owner !== undefined && repositoryText(owner) === repositoryText(repository);
   return withOlder(
     written,
-    olderComponent(namespace) && olderComponent(name) && `${repositoriesPrefix}/${namespace}/${name}`,
+    isOwn && olderComponent(namespace) && olderComponent(name) && `${repositoriesPrefix}/${namespace}/${name}`,
   );
 };
 
@@ -59,16 +71,25 @@ export const repositoryKeys = (repository: RepositoryName, file: RepositoryFile)
   inFolders(repository, [file]);
 
 export const tagKeys = (repository: RepositoryName, tag: TagName): readonly [string, ...string[]] =>
-  inFolders(repository, withOlder(`tag_${quoteElement(tag)}`, olderComponent(tag) && `tag_${tag}`));
+  inFolders(repository, withOlder(`${tagFilePrefix}${quoteElement(tag)}`, olderTag(tag) && `${tagFilePrefix}${tag}`));
 
+/** The document of a tag `_x` would lie where the tag `x_json` does: its first character is encoded. */
 export const tagJsonKeys = (repository: RepositoryName, tag: TagName): readonly [string, ...string[]] =>
-  inFolders(repository, withOlder(`tag${quoteElement(tag)}_json`, olderComponent(tag) && `tag${tag}_json`));
+  inFolders(
+    repository,
+    tag.startsWith("_")
+      ? [`tag%5F${quoteElement(tag.slice(1))}_json`]
+      : withOlder(`tag${quoteElement(tag)}_json`, olderTag(tag) && `tag${tag}_json`),
+  );
 
 /** Where `check` writes to see whether the storage takes it. */
 export const probeKey = (id: string): string => `_registryctl/probe/${id}`;
 
-/** What follows `tag_` in the file names of tags. */
+/** What comes before the tag in the file names of tags. */
 export const tagFilePrefix = "tag_";
+
+/** The tag that a file is of, by what follows `tagFilePrefix`, whichever version of the Python registry wrote it. */
+export const tagOfFile = (rest: string): string => unquoteElement(rest) ?? rest;
 
 function inFolders(repository: RepositoryName, files: readonly [string, ...string[]]): readonly [string, ...string[]] {
   const [folder, ...older] = repositoryFolders(repository);
@@ -79,6 +100,10 @@ function inFolders(repository: RepositoryName, files: readonly [string, ...strin
 
 function withOlder(written: string, older: string | false): readonly [string, ...string[]] {
   return older === false || older === written ? [written] : [written, older];
+}
+
+function olderTag(tag: TagName): boolean {
+  return olderComponent(tag) && tagOfFile(tag) === tag;
 }
 
 /** Whether versions up to 0.7 could have kept `text` unquoted as one component. */

@@ -2,8 +2,8 @@ import type { StorageDriver } from "../../drivers/storage/driver.ts";
 import { RegistryError } from "../errors.ts";
 import type { Documents } from "./documents.ts";
 import type { Images } from "./images.ts";
-import { isImageId, parseTagName, unquoteElement, type ImageId, type RepositoryName, type TagName } from "./names.ts";
-import { repositoryFolders, repositoryKeys, tagFilePrefix, tagJsonKeys, tagKeys } from "./paths.ts";
+import { isImageId, parseTagName, quoteElement, type ImageId, type RepositoryName, type TagName } from "./names.ts";
+import { repositoryFolders, repositoryKeys, tagFilePrefix, tagJsonKeys, tagKeys, tagOfFile } from "./paths.ts";
 import type { Repositories } from "./repositories.ts";
 
 /** A tag and the image it names. */
@@ -11,6 +11,9 @@ export interface Tag {
   readonly name: string;
   readonly image: ImageId;
 }
+
+/** How many tags of a list are read at the same time. */
+const atOnce = 32;
 
 /** The tags of repositories. */
 export class Tags {
@@ -34,17 +37,22 @@ export class Tags {
   /** The tags in the order of their file names. Rejects with REPOSITORY_UNKNOWN before the first. */
   async list(repository: RepositoryName): Promise<readonly Tag[]> {
     if (!(await this.#repositories.exists(repository))) throw new RegistryError("REPOSITORY_UNKNOWN");
-    const tags = new Map<string, ImageId>();
+    const tags = new Map<string, Tag>();
     for (const folder of repositoryFolders(repository)) {
-      for await (const file of this.#driver.children(folder)) {
-        if (!file.startsWith(tagFilePrefix)) continue;
-        const quoted = file.slice(tagFilePrefix.length);
-        const image = await this.#image([`${folder}/${file}`]);
-        const name = unquoteElement(quoted) ?? quoted;
-        if (image !== undefined && !tags.has(name)) tags.set(name, image);
+      for await (const files of groups(this.#driver.children(folder), atOnce)) {
+        const read = await Promise.all(files.map(async (file) => await this.#tagOf(folder, file)));
+        for (const tag of read) if (tag && !tags.has(tag.name)) tags.set(tag.name, tag);
       }
     }
-    return [...tags].map(([name, image]) => ({ name, image }));
+    return [...tags.values()];
+  }
+
+  /** The tag that a file of the folder is of; where two are of the same tag, the one that is written counts. */
+  async #tagOf(folder: string, file: string): Promise<Tag | undefined> {
+    if (!file.startsWith(tagFilePrefix)) return undefined;
+    const name = tagOfFile(file.slice(tagFilePrefix.length));
+    const image = await this.#image([`${folder}/${tagFilePrefix}${quoteElement(name)}`, `${folder}/${file}`]);
+    return image && { name, image };
   }
 
   /** Rejects with TAG_UNKNOWN. */
@@ -91,4 +99,16 @@ export class Tags {
     const text = (await this.#documents.read(...keys))?.toString("latin1").trim();
     return isImageId(text) ? text : undefined;
   }
+}
+
+/** What `source` yields, `size` at a time. */
+async function* groups<T>(source: AsyncIterable<T>, size: number): AsyncGenerator<readonly T[]> {
+  let group: T[] = [];
+  for await (const item of source) {
+    group.push(item);
+    if (group.length < size) continue;
+    yield group;
+    group = [];
+  }
+  yield group;
 }

@@ -11,7 +11,7 @@ import {
   unquoteElement,
   unquotePlus,
 } from "../../../src/server/registry/names.ts";
-import { repositoryFolders, tagKeys } from "../../../src/server/registry/paths.ts";
+import { repositoryFolders, tagJsonKeys, tagKeys } from "../../../src/server/registry/paths.ts";
 
 describe("V1 names", () => {
   for (const [text, namespace, name] of [
@@ -84,6 +84,31 @@ describe("V1 keys", () => {
     expect(repositoryFolders(parseRepositoryName("a/b/c"))).to.include("repositories/a/b%2Fc");
     expect(tagKeys(parseRepositoryName("a/b"), parseTagName("a+1 x"))).to.include("repositories/a/b/tag_a+1 x");
     expect(tagKeys(parseRepositoryName("a/b"), parseTagName("v1"))).to.have.length(1);
+  });
+
+  it("are never those of two repositories", () => {
+    for (const [one, other] of [
+      ["a/b/c", "a/b%2Fc"],
+      ["a/b c", "a/b+c"],
+      ["a/b+c", "a/b%2Bc"],
+      ["a b/c", "a+b/c"],
+      ["../c", "%252E%252E/c"],
+    ] as const) {
+      const shared = repositoryFolders(parseRepositoryName(one)).filter((folder) =>
+        repositoryFolders(parseRepositoryName(other)).includes(folder),
+      );
+      expect(shared, `${one} and ${other}`).to.deep.equal([]);
+    }
+  });
+
+  it("are never those of two tags, nor of a tag and the document of another", () => {
+    const repository = parseRepositoryName("a/b");
+    const [plain, spaced] = ["a+b", "a b"].map((tag) => tagKeys(repository, parseTagName(tag)));
+    expect(plain?.filter((key) => spaced?.includes(key))).to.deep.equal([]);
+    expect(tagJsonKeys(repository, parseTagName("_x"))).not.to.include.members(
+      tagKeys(repository, parseTagName("x_json")),
+    );
+    expect(tagJsonKeys(repository, parseTagName("x"))).to.deep.equal(["repositories/a/b/tagx_json"]);
   });
 
   it("lead back to the repository from the folders of either", () => {
