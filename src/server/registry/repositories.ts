@@ -24,9 +24,7 @@ export class Repositories {
   }
 
   async exists(repository: RepositoryName): Promise<boolean> {
-    for (const folder of repositoryFolders(repository)) {
-      for await (const child of this.#driver.children(folder)) return child !== "";
-    }
+    for (const folder of repositoryFolders(repository)) if (await this.#holdsAny(folder)) return true;
     return false;
   }
 
@@ -39,13 +37,14 @@ export class Repositories {
 
   /**
    * The first list is kept byte for byte. Later ones are merged: by id, new entries first; of the entries with one id the
-   * first that has a checksum counts, and only id and checksum are kept. Rejects with DATA_INVALID.
+   * first that has a checksum counts, and only id and checksum are kept. Rejects with DATA_INVALID when one of the new
+   * entries has no id; what has none in the first list, which nobody checked, is left out.
    */
   async putIndexImages(repository: RepositoryName, bytes: Buffer, list: readonly unknown[]): Promise<void> {
     const keys = repositoryKeys(repository, "_index_images");
     await this.#lock.run(keys[0], async () => {
       const stored = await this.#documents.readJson(...keys);
-      const merged = Array.isArray(stored) ? pythonJson(mergedImages([...list, ...(stored as unknown[])])) : bytes;
+      const merged = Array.isArray(stored) ? pythonJson(mergedImages(list, stored)) : bytes;
       await this.#documents.write(keys[0], merged);
     });
     await this.#events.emit({ type: "repository.updated", repository: repositoryText(repository) });
@@ -67,8 +66,11 @@ export class Repositories {
     return Array.isArray(stored) ? stored.filter(isImageId) : [];
   }
 
+  /** Keeps the list. It is told with every request, and seldom news: the same list is not written again. */
   async setIndexServerImages(repository: RepositoryName, ids: readonly string[]): Promise<void> {
-    await this.#documents.write(repositoryKeys(repository, "_images_list")[0], pythonJson(ids));
+    const [key] = repositoryKeys(repository, "_images_list");
+    const list = pythonJson(ids);
+    if ((await this.#documents.read(key))?.toString() !== list) await this.#documents.write(key, list);
   }
 
   /** Removes all that names the repository; its images stay. Rejects with REPOSITORY_UNKNOWN. */
@@ -89,20 +91,42 @@ export class Repositories {
     for await (const namespaceFolder of this.#driver.children(repositoriesPrefix)) {
       for await (const nameFolder of this.#driver.children(`${repositoriesPrefix}/${namespaceFolder}`)) {
         const repository = repositoryOfFolders(namespaceFolder, nameFolder);
-        if (repository) yield repository;
+        const isItsFolder = repository && (await this.#isFirstFolder(repository, namespaceFolder, nameFolder));
+        if (isItsFolder) yield repository;
       }
     }
   }
+
+  /** Whether no other folder of the repository, which may have two, comes before this one. */
+  async #isFirstFolder(repository: RepositoryName, namespaceFolder: string, nameFolder: string): Promise<boolean> {
+    const folders = repositoryFolders(repository);
+    const index = folders.indexOf(`${repositoriesPrefix}/${namespaceFolder}/${nameFolder}`);
+    return index === 0 || (index > 0 && !(await this.#holdsAny(folders[0])));
+  }
+
+  async #holdsAny(folder: string): Promise<boolean> {
+    for await (const child of this.#driver.children(folder)) return child !== "";
+    return false;
+  }
 }
 
-function mergedImages(entries: readonly unknown[]): readonly unknown[] {
-  const byId = new Map<string, { readonly id: string; readonly checksum?: unknown }>();
-  for (const entry of entries) {
-    const id = isObject(entry) ? entry["id"] : undefined;
-    if (!isObject(entry) || typeof id !== "string") throw new RegistryError("DATA_INVALID");
-    const checksum = entry["checksum"];
-    if (byId.get(id)?.checksum !== undefined) continue;
-    byId.set(id, checksum === undefined ? { id } : { id, checksum });
+interface IndexEntry {
+  readonly id: string;
+  readonly checksum?: string;
+}
+
+function mergedImages(list: readonly unknown[], stored: readonly unknown[]): readonly IndexEntry[] {
+  const added = list.map(indexEntry);
+  if (added.includes(undefined)) throw new RegistryError("DATA_INVALID");
+  const byId = new Map<string, IndexEntry>();
+  for (const entry of [...added, ...stored.map(indexEntry)]) {
+    if (entry && byId.get(entry.id)?.checksum === undefined) byId.set(entry.id, entry);
   }
   return [...byId.values()];
+}
+
+function indexEntry(value: unknown): IndexEntry | undefined {
+  if (!isObject(value) || typeof value["id"] !== "string") return undefined;
+  const { id, checksum } = value;
+  return typeof checksum === "string" ? { id, checksum } : { id };
 }
