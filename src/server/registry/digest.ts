@@ -1,7 +1,6 @@
 import { createHash, type Hash } from "node:crypto";
-import { RegistryError } from "../errors.ts";
 
-/** `algorithm:hex`, as OCI distribution 1.1 writes it; only `parseDigest` and hashing make one. */
+/** `algorithm:hex`, as OCI distribution 1.1 writes it; only `isDigest` and hashing make one. */
 export type Digest = string & { readonly __digest: true };
 
 /** The address of content: what is at `digest` has `size` bytes. */
@@ -14,15 +13,10 @@ export interface Descriptor {
 const hexLength = { sha256: 64, sha512: 128 } as const;
 type Algorithm = keyof typeof hexLength;
 
-/** Parses a digest of a supported algorithm, or rejects with DIGEST_INVALID. */
-export function parseDigest(text: string): Digest {
+/** Whether `text` is a digest of a supported algorithm. */
+export function isDigest(text: string): text is Digest {
   const [algorithm = "", hex = "", ...rest] = text.split(":");
-  if (isAlgorithm(algorithm) && rest.length === 0 && hex.length === hexLength[algorithm] && /^[0-9a-f]+$/.test(hex)) {
-    return text as Digest;
-  }
-  throw new RegistryError("DIGEST_INVALID", {
-    detail: "expected sha256: and 64 hex digits, or sha512: and 128 hex digits",
-  });
+  return isAlgorithm(algorithm) && rest.length === 0 && hex.length === hexLength[algorithm] && /^[0-9a-f]+$/.test(hex);
 }
 
 function isAlgorithm(text: string): text is Algorithm {

@@ -43,7 +43,10 @@ export class FileLists {
       const own = await this.files(id);
       return this.#analysis.diff(
         await own.open(),
-        ancestors.map((ancestor) => async () => await (await this.files(ancestor)).open()),
+        ancestors.map((ancestor) => async () => {
+          await this.#images.requireComplete(ancestor);
+          return await (await this.files(ancestor)).open();
+        }),
       );
     });
   }

@@ -99,7 +99,7 @@ export class ImagePush {
   /** Another process may have pushed the whole image since it was found absent: then its push counts and ours ends. */
   async #markInProgress(id: ImageId): Promise<void> {
     await this.#documents.write(imageKey(id, "_inprogress"), "true");
-    if (await this.#documents.has(imageKey(id, "_checksum"))) {
+    if ((await this.#documents.has(imageKey(id, "_checksum"))) && (await this.#images.exists(id))) {
       await this.#documents.delete(imageKey(id, "_inprogress"));
       throw new RegistryError("IMAGE_EXISTS");
     }

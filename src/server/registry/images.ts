@@ -1,7 +1,7 @@
 import type { Readable } from "node:stream";
 import type { ByteRange, StorageDriver } from "../../drivers/storage/driver.ts";
 import { RegistryError } from "../errors.ts";
-import { parseDigest, type Descriptor, type Digest } from "./digest.ts";
+import { isDigest, type Descriptor, type Digest } from "./digest.ts";
 import { isObject, parseJson, type Documents } from "./documents.ts";
 import { isImageId, type ImageId } from "./names.ts";
 import { blobKey, imageKey, layerRecordKey } from "./paths.ts";
@@ -74,7 +74,7 @@ export class Images {
     const chain: ImageId[] = [];
     for (let next: unknown = id; isImageId(next) && !chain.includes(next);) {
       const stored = await this.#documents.readJson(imageKey(next, "ancestry"));
-      if (Array.isArray(stored) && stored.every(isImageId)) return [...chain, ...stored];
+      if (Array.isArray(stored) && stored[0] === next && stored.every(isImageId)) return [...chain, ...stored];
       chain.push(next);
       const json = parseJson(await this.json(next));
       next = isObject(json) ? json["parent"] : undefined;
@@ -82,20 +82,19 @@ export class Images {
     return chain;
   }
 
-  /** Checksums as stored: `sha256:…` of the payload, `tarsum+sha256:…`, or none. */
+  /** Checksums as stored: `sha256:…` of the payload, `tarsum+sha256:…`, or none. What is no checksum is left out. */
   async checksums(id: ImageId): Promise<readonly string[]> {
     const bytes = await this.#documents.read(imageKey(id, "_checksum"));
     if (!bytes) return [];
     const value = parseJson(bytes);
-    if (Array.isArray(value)) return value.filter((item) => typeof item === "string");
-    return [bytes.toString("latin1").trim()].filter((text) => /^[\w+.-]+:[0-9a-f]+$/.test(text));
+    const stored: readonly unknown[] = Array.isArray(value) ? value : [bytes.toString("latin1").trim()];
+    return stored.filter((text): text is string => typeof text === "string" && /^[\w+.-]+:[0-9a-f]+$/.test(text));
   }
 
   /** The layer that the accepted checksum names, else the old registry's file. Rejects with IMAGE_UNKNOWN. */
   async layer(id: ImageId): Promise<Layer> {
     for (const checksum of await this.checksums(id)) {
-      if (!checksum.startsWith("sha256:")) continue;
-      const record = await this.layerRecord(layerRecordKey(id, parseDigest(checksum)));
+      const record = isDigest(checksum) ? await this.layerRecord(layerRecordKey(id, checksum)) : undefined;
       if (record) return this.#layerAt(blobKey(record.digest), record.size);
     }
     const size = await this.#documents.size(imageKey(id, "layer"));
