@@ -98,10 +98,14 @@ function giveToken(
 ): void {
   const signature = Array.from({ length: 16 }, () => tokenAlphabet[randomInt(tokenAlphabet.length)]).join("");
   const token = `Token signature=${signature},repository="${repositoryText(repository)}",access=${access}`;
-  const { localAddress = "localhost", localPort = 5000 } = ctx.socket;
   ctx.set({
     "X-Docker-Token": token,
     "WWW-Authenticate": token,
-    "X-Docker-Endpoints": options.endpoints ?? (ctx.get("Host") || `${localAddress}:${localPort}`),
+    "X-Docker-Endpoints": options.endpoints ?? (ctx.get("Host") || localHost(ctx)),
   });
+}
+
+/** Where a client that names no host, as HTTP/1.0 allows, has reached us. */
+function localHost({ socket: { localAddress = "localhost", localPort = 5000 } }: Context): string {
+  return localAddress.includes(":") ? `[${localAddress}]:${localPort}` : `${localAddress}:${localPort}`;
 }

@@ -9,9 +9,10 @@ const largestPage = 100;
 /** `docker search`, of every version of docker: docker 1.3 to 29, podman, and the search field of old user interfaces. */
 export function searchRoutes(router: Router, { search, options }: V1Parts): void {
   router.get("/v1/search", async (ctx) => {
-    const text = ctx.URL.searchParams.get("q") ?? "";
-    const pageSize = Math.min(positive(ctx.URL.searchParams, "n", largestPage), largestPage);
-    const found = await search.search({ text, page: positive(ctx.URL.searchParams, "page", 1), pageSize });
+    const parameters = new URLSearchParams(ctx.querystring);
+    const text = parameters.get("q") ?? "";
+    const pageSize = Math.min(positive(parameters, "n", largestPage), largestPage);
+    const found = await search.search({ text, page: positive(parameters, "page", 1), pageSize });
     if (options.fixedCors) allowAnyOrigin(ctx);
     answer(ctx, {
       num_pages: Math.ceil(found.total / found.pageSize),
