@@ -58,16 +58,15 @@ export function parseToken({ headers }: SignedRequest): Token | undefined {
   return repository && { authorization, repository, access: fields.get("access") };
 }
 
-const methodsOfAccess: Readonly<Record<string, readonly string[]>> = {
-  read: ["GET", "HEAD"],
-  write: ["PUT", "POST"],
-  delete: ["DELETE"],
-};
+const methodsOfAccess = new Map([
+  ["read", ["GET", "HEAD"]],
+  ["write", ["PUT", "POST"]],
+  ["delete", ["DELETE"]],
+]);
 
 /** Whether the token's access covers the method; an access that nobody knows restricts nothing. */
 export function coversMethod(token: Token, method: string): boolean {
-  const methods = token.access === undefined ? undefined : methodsOfAccess[token.access];
-  return methods?.includes(method) ?? true;
+  return methodsOfAccess.get(token.access ?? "")?.includes(method) ?? true;
 }
 
 /** The rejection of a request without a valid token. */

@@ -21,6 +21,7 @@ export function indexServerAccess(endpoint: string, repositories: Repositories):
       const token = parseToken(request);
       if (!token || !coversMethod(token, request.method)) throw unauthorized();
       if (repository && repositoryText(repository) !== repositoryText(token.repository)) throw unauthorized();
+      if (climbs(token.repository)) throw unauthorized();
       const answer = await ask(`${repositoryUrl(token.repository)}/images`, token);
       if (!Array.isArray(answer)) throw unauthorized();
       const ids = answer.map((item: unknown) => (isObject(item) ? item["id"] : undefined));
@@ -41,6 +42,11 @@ export function indexServerAccess(endpoint: string, repositories: Repositories):
       return isObject(answer) && answer["access"] === true;
     },
   };
+}
+
+/** Whether a URL with the name in it would be one of another place. */
+function climbs({ namespace, name }: RepositoryName): boolean {
+  return [namespace, name].some((part) => part === "." || part === "..");
 }
 
 /** The index's answer as JSON; undefined when it refuses. Rejects with UPSTREAM_UNAVAILABLE when it does not answer. */

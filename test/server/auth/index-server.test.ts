@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from "node:crypto";
-import { writeFile } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
@@ -91,6 +91,20 @@ describe("V1 access with an index server", () => {
     expect(await status("DELETE", `${tags}/v1`, token("foo/bar", "read"))).to.equal(401);
     expect(await status("PUT", `${tags}/v1`, token("foo/bar", "delete"))).to.equal(401);
     expect(await status("GET", tags, token("foo/bar/more", "read"))).to.equal(401);
+    expect(await status("GET", tags, token("foo/bar", "constructor", "BAD"))).to.equal(401);
+  });
+
+  it("restricts nothing by an access that nobody knows", async () => {
+    expect(await status("GET", `${tags}/v1`, token("foo/bar", "constructor"))).to.equal(404);
+    expect(await status("DELETE", `${tags}/v1`, token("foo/bar", "admin"))).to.equal(404);
+  });
+
+  it("asks the index of no other place than the repository's", async () => {
+    const before = index.asked.length;
+    for (const name of ["../users", "foo/..", "./bar"]) {
+      expect(await status("GET", `/v1/images/${image.id}/json`, token(name, "read")), name).to.equal(401);
+    }
+    expect(index.asked).to.have.length(before);
   });
 
   it("is not the index itself: those routes are not there, but search and ping are", async () => {
@@ -161,6 +175,35 @@ describe("V1 access with an index server", () => {
     const answer = await server.client.send("GET", tags, { headers: token("foo/bar", "read") });
     expect(answer.status).to.equal(503);
     expect(answer.body.toString()).to.contain("index server");
+  });
+});
+
+describe("the images that an index server lists", () => {
+  const index = new IndexServer();
+  let server: RegistryServer;
+  let folder: string;
+  before(async () => {
+    folder = await temporaryFolder();
+    const settings = { storage: "local", storage_path: folder } as const;
+    server = await startRegistry({ ...settings, standalone: false, index_endpoint: await index.start() });
+  });
+  after(async () => {
+    await server.close();
+    await index.stop();
+    await removeFolder(folder);
+  });
+
+  it("are written down when they change, and not with every request", async () => {
+    const file = join(folder, "repositories/foo/bar/_images_list");
+    const ask = async (...ids: string[]) => {
+      index.images.set("foo/bar", ids);
+      await server.client.send("GET", "/v1/repositories/foo/bar/tags", { headers: token("foo/bar", "read") });
+      return (await stat(file)).ino;
+    };
+    const first = await ask("a");
+    expect(await ask("a")).to.equal(first);
+    expect(await ask("a", "b")).not.to.equal(first);
+    expect(await readFile(file, "utf8")).to.equal('["a", "b"]');
   });
 });
 
