@@ -6,7 +6,7 @@ import type { Context } from "mocha";
 import { accountOf } from "./account.ts";
 import { makeCertificates } from "./certificates.ts";
 import { findProgram, needs } from "./needs.ts";
-import { freePort, Program, removeFolder, temporaryFolder } from "./program.ts";
+import { freePort, Program, removeFolder, temporaryFolder, until } from "./program.ts";
 
 /** For `before` hooks, as `needs`: Exim is there, and we are root, as it has to be started by. */
 export function needsExim(context: Context): void {
@@ -81,8 +81,12 @@ export class EximServer {
     });
   }
 
+  /** Also waits for the processes that serve connections and deliver: they hold the port, and write to the folder. */
   async stop(): Promise<void> {
     await this.#program?.stop();
+    const running = async () => await isRunning(join(this.#folder, "exim.conf"));
+    // Twice: one that starts another and ends while the list is read can hide both.
+    await until("Exim's processes to end", async () => !(await running()) && !(await running()));
   }
 
   async destroy(): Promise<void> {
@@ -90,12 +94,12 @@ export class EximServer {
     await removeFolder(this.#folder);
   }
 
-  /** What has been delivered, in order of arrival. */
+  /** What has been delivered, in any order: each mail has a process of its own. */
   async mails(): Promise<Mail[]> {
     const folder = join(this.#folder, "maildir", "new");
     const names = await readdir(folder).catch(() => []);
     const texts = await Promise.all(names.map((name) => readFile(join(folder, name), "utf8")));
-    return texts.map(parseMail).sort((a, b) => (order(a) < order(b) ? -1 : 1));
+    return texts.map(parseMail);
   }
 
   async log(): Promise<string> {
@@ -113,6 +117,13 @@ export class EximServer {
     await chown(join(this.#folder, "server.key"), uid, gid);
     await writeFile(join(this.#folder, "exim.conf"), configuration(this.#folder, this.port, rules), { mode: 0o644 });
   }
+}
+
+/** Whether a process has `argument` in its command line. */
+async function isRunning(argument: string): Promise<boolean> {
+  const processes = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+  const lines = await Promise.all(processes.map((id) => readFile(`/proc/${id}/cmdline`, "utf8").catch(() => "")));
+  return lines.some((line) => line.split("\0").includes(argument));
 }
 
 function configuration(folder: string, port: number, rules: EximRules): string {
@@ -169,11 +180,6 @@ login:
   server_condition = \${if and{{eq{$auth1}{mailer}}{eq{$auth2}{pass of mailer}}}}
   server_set_id = $auth1
 `;
-}
-
-/** By Exim's own number of the mail, which grows. */
-function order(mail: Mail): string {
-  return / id (\S+)/.exec(mail.headers.get("received") ?? "")?.[1] ?? "";
 }
 
 function parseMail(raw: string): Mail {

@@ -33,7 +33,7 @@ export async function openSearchIndex(options: SearchIndexOptions): Promise<Sear
       return await openModule(
         backend,
         { databaseUrl, folder },
-        options.importModule ?? (async (specifier) => await import(specifier)),
+        options.importModule ?? ((specifier): Promise<unknown> => import(specifier)),
       );
   }
 }

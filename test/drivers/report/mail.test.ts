@@ -200,12 +200,10 @@ describe("mail of faults", () => {
     await until("the log", () => logged.length > 0);
     expect(logged[0]).to.match(/cannot be told: .*ECONNREFUSED/);
     await exim.resume();
-    const [mail] = await until("a mail", async () => {
+    await until("a mail with the number", async () => {
       reporter.report(faultOf(new Error("it is back")));
-      const mails = await exim.mails();
-      return mails.length > 0 ? mails : undefined;
+      return (await exim.mails()).some((mail) => /^And \d+ more since the last mail/m.test(mail.text));
     });
-    expect(mail!.text).to.match(/^And \d+ more since the last mail/m);
     expect(logged).to.have.lengthOf(2);
     expect(logged[1]).to.match(/can be told again$/);
   });
@@ -219,7 +217,7 @@ describe("mail of faults", () => {
     const more = mails.map((mail) => Number(/^And (\d+) more/m.exec(mail.text)?.[1] ?? 0));
     expect(mails).to.have.lengthOf(5);
     expect(more.reduce((sum, count) => sum + count, mails.length)).to.equal(500);
-    expect(mails.map((mail) => mail.headers.get("subject")?.slice(-7))).to.deep.equal(
+    expect(mails.map((mail) => mail.headers.get("subject")?.slice(-7))).to.have.members(
       [0, 1, 2, 3, 4].map((at) => `fault ${at}`),
     );
     expect(logged).to.deep.equal([]);
