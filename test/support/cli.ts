@@ -1,4 +1,5 @@
 import { PassThrough, Readable } from "node:stream";
+import { run } from "../../src/cli/program.ts";
 import type { Output } from "../../src/cli/terminal.ts";
 
 /** What a command printed and how it ended. */
@@ -20,8 +21,6 @@ export interface World {
 
 /** Runs one command line in this process. */
 export async function registryctl(args: readonly string[], world: World = {}): Promise<Outcome> {
-  // Imported here, not above: mocha requires test files, and what those require exists a second time for import().
-  const { run } = await import("../../src/cli/program.ts");
   const stdout = new Captured(world.terminal ?? false);
   const stderr = new Captured(world.terminal ?? false);
   const code = await run(args, {
