@@ -48,8 +48,10 @@ prod:
 - **Variables that begin with \`REGISTRY_\` or \`GUNICORN_\`** below count even if the file doesn't mention them, in the order of the
   table; what the file says wins.
 - \`~\` and \`null\` make an option absent. A section without the option that turns it on is off.
-- **Nothing is ignored**: unknown options and wrong values are errors, reported all at once by \`registryctl check\`. Only the options
-  of storages that are not chosen are not looked at.`;
+- **Paths** of keys, certificates and modules are relative to the configuration file's folder; \`storage_path\` and SQLite files, to the
+  folder that the registry is started in: write them absolute.
+- **Nothing is ignored**: unknown options and wrong values are errors, reported all at once by \`registryctl check\`. An option that is
+  accepted but changes nothing, such as one of a storage that is not chosen, is a warning.`;
 
 /** A table of the plain options, then one for each section. */
 function tables(fields: Fields, prefix: string): string {

@@ -34,7 +34,7 @@ export function mirrorConfig(): string {
       },
     },
     {
-      head: "A registry that keeps what it is asked for of another one. Use it with DOCKER_REGISTRY_CONFIG=config_mirror.yml.",
+      head: "A registry that keeps what it is asked for of another one: this version lacks mirroring yet, and warns of it. Use it with DOCKER_REGISTRY_CONFIG=config_mirror.yml.",
     },
   );
 }

@@ -27,7 +27,8 @@ export function doubts(
   values: Readonly<Record<string, unknown>>,
   places: ReadonlyMap<string, Place>,
 ): readonly Complaint[] {
-  const found = placeholders(values, []).map((key) => ({
+  const inUse = Object.fromEntries(Object.entries(values).filter(([key]) => key !== "secret_key"));
+  const found = placeholders(inUse, []).map((key) => ({
     ...at(key, places),
     problem: "still is REPLACEME",
     remedy: "Replace it with the value of your own, or remove it.",

@@ -7,6 +7,7 @@ import { accommodate, optionsOfAbsentStorages, unsupportedFlavors } from "./old-
 import type { Problem } from "./problem.ts";
 import { Reading, type Place, type Stranger } from "./reading.ts";
 import { sectionSwitches, settingsSchema, type Settings } from "./schema.ts";
+import { unused, unusedOfAbsentStorages } from "./unused.ts";
 import { isNull, type Entry, type Mapping } from "./yaml-tree.ts";
 
 /** A flavor that can be served. */
@@ -56,7 +57,13 @@ export function evaluate(file: ConfigFile, flavor: string, env: Environment): Ev
     ...complaintsAbout(values, settingsSchema, parsed.error?.issues ?? [], reading.places),
     ...(parsed.success ? contradictions(parsed.data, reading.places) : []),
   ].map(place);
-  const doubtful = [...old.warnings, ...warnings, ...doubts(values, reading.places)].map(place);
+  const doubtful = [
+    ...old.warnings,
+    ...warnings,
+    ...doubts(values, reading.places),
+    ...(parsed.success && !lacksStorage ? unused(parsed.data, reading.places) : []),
+    ...(lacksStorage ? [] : unusedOfAbsentStorages(written, flavor, env)),
+  ].map(place);
   const evaluation = { flavor, problems: inOrder(problems), warnings: inOrder(doubtful) };
   if (!parsed.success || problems.length > 0) return evaluation;
   const { places } = reading;

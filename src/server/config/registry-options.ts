@@ -64,7 +64,7 @@ export const registryOptions = {
     },
   ),
   secret_key: option(text.optional(), {
-    description: "Signed the cookies of registries up to 0.6; accepted, not used.",
+    description: "Signed the cookies of registries up to 0.6; accepted with a warning, not used.",
     env: ["SECRET_KEY"],
     secret: true,
   }),

@@ -66,7 +66,8 @@ export const serverOptions = {
     },
   ),
   public_url: option(webUrl.optional(), {
-    description: "The URL under which clients reach this registry, where it can't be told from their requests.",
+    description:
+      "The URL under which clients reach this registry; gen-nginx and gen-apache take the server's name from it.",
     env: ["REGISTRY_PUBLIC_URL"],
   }),
   nginx_x_accel_redirect: option(kind(z.string().regex(/^\/[^?#\s]*$/), "a path such as /_blobs").optional(), {

@@ -107,11 +107,15 @@ const cors = z.object({
 
 /** The servers beside the registry: Redis, mail, bugsnag, the mirrored registry; and other sites' scripts. */
 export const serviceOptions = {
-  cache: option(redis("CACHE_REDIS").optional(), { description: "The Redis that is shared for queues and tags." }),
+  cache: option(redis("CACHE_REDIS").optional(), {
+    description: "A Redis that keeps small files where there is no cache_lru.",
+  }),
   cache_lru: option(redis("CACHE_LRU_REDIS").optional(), {
     description: "A Redis in LRU mode that keeps small files, so that they need not be read from the storage.",
   }),
-  mirroring: option(mirroring.optional(), { description: "Serve what another registry has." }),
+  mirroring: option(mirroring.optional(), {
+    description: "Serve what another registry has; this version does not yet, and warns of it.",
+  }),
   email_exceptions: option(emailExceptions.optional(), { description: "Mail every fault to somebody." }),
   bugsnag: option(text.optional(), {
     description: "The API key under which faults are told to bugsnag.",

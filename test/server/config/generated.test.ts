@@ -84,9 +84,9 @@ describe("the shipped sample", () => {
 });
 
 describe("the shipped mirror file", () => {
-  it("mirrors", async () => {
+  it("names what it mirrors, with a warning as long as there is no mirroring", async () => {
     const { settings, warnings } = await load({ configFile: `${shippedFolder}config_mirror.yml`, env: {}, cwd: "/" });
-    expect(warnings).to.deep.equal([]);
+    expect(warnings.map(({ key, line }) => [key, line])).to.deep.equal([["mirroring.source", 10]]);
     expect(settings.mirroring?.source).to.equal("https://registry-1.docker.io");
   });
 });
