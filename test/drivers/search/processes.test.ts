@@ -35,7 +35,7 @@ describe("several processes with one search index", () => {
 
   /** All three fill and change at once, from an empty database; then the index holds what the storage holds. */
   const race = async (databaseUrl: string) => {
-    await store(1500);
+    await store(900);
     const programs = letters.map((letter) => start(databaseUrl, letter));
     const codes = await Promise.all(programs.map((program) => program.exited));
     const outputs = programs.map((program) => program.output);
