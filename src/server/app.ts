@@ -1,5 +1,3 @@
-import { createPublicKey } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import Koa from "koa";
 import { openReporters } from "../drivers/report/index.ts";
@@ -20,6 +18,7 @@ import { requestFacts, requestLog } from "./http/request-log.ts";
 import { requestTarget } from "./http/target.ts";
 import type { Log } from "./log.ts";
 import { LayerAnalysis } from "./registry/layers/analysis.ts";
+import { readPrivilegedKey } from "./pem.ts";
 import { createRegistry, type Registry } from "./registry/registry.ts";
 import type { App } from "./run.ts";
 import { openStore, translateStorageErrors, type Store } from "./store.ts";
@@ -63,13 +62,11 @@ export async function createApp(settings: Settings, environment: AppEnvironment)
       }),
     );
     const store = keep(await openStore(settings, log));
-    const search = keep(
-      await openSearchIndex({
-        backend: settings.search_backend,
-        databaseUrl: settings.sqlalchemy_index_database,
-        folder: environment.folder,
-      }),
-    );
+    const search = await openSearchIndex({
+      backend: settings.search_backend,
+      databaseUrl: settings.sqlalchemy_index_database,
+      folder: environment.folder,
+    });
     const analysis = keep(new LayerAnalysis());
     const events = new Events((err, event) => {
       log.error({ err, event }, "What is derived from the store was not brought up to date");
@@ -161,8 +158,12 @@ async function openAccessControl(
   const trusting = settings.standalone || settings.disable_token_auth;
   const access = trusting ? openAccess() : indexServerAccess(settings.index_endpoint, repositories);
   if (settings.privileged_key === undefined) return access;
-  const key = createPublicKey(await readFile(resolve(folder, settings.privileged_key)));
-  return privilegedAccess(access, key);
+  const path = resolve(folder, settings.privileged_key);
+  try {
+    return privilegedAccess(access, await readPrivilegedKey(path));
+  } catch (cause) {
+    throw new Error(`privileged_key: ${path}`, { cause });
+  }
 }
 
 function checksOf(store: Store, search: SearchIndex): readonly HealthCheck[] {

@@ -4,7 +4,7 @@ import { repositoryText } from "../registry/names.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Events } from "../registry/events.ts";
 
-/** The work of keeping an index. `close` ends it, waiting for what has begun. */
+/** The work of keeping an index. `close` ends it, waiting for what has begun, and closes the index. */
 export interface KeptSearchIndex {
   close(): Promise<void>;
 }
@@ -39,6 +39,7 @@ export function keepSearchIndex(parts: {
   return {
     close: async () => {
       closed = true;
+      await search.close(); // first: a fill may be waiting for another server's
       await filled;
     },
   };

@@ -1,4 +1,5 @@
 import { createHash, type Hash } from "node:crypto";
+import { RegistryError } from "../errors.ts";
 
 /** `algorithm:hex`, as OCI distribution 1.1 writes it; only `isDigest` and hashing make one. */
 export type Digest = string & { readonly __digest: true };
@@ -19,6 +20,14 @@ export function isDigest(text: string): text is Digest {
   return isAlgorithm(algorithm) && rest.length === 0 && hex.length === hexLength[algorithm] && /^[0-9a-f]+$/.test(hex);
 }
 
+/** Rejects with DIGEST_INVALID. */
+export function parseDigest(text: string): Digest {
+  if (isDigest(text)) return text;
+  throw new RegistryError("DIGEST_INVALID", {
+    detail: "expected sha256: and 64 hex digits, or sha512: and 128 hex digits",
+  });
+}
+
 function isAlgorithm(text: string): text is Algorithm {
   return Object.hasOwn(hexLength, text);
 }
@@ -32,6 +41,11 @@ export function digestParts(digest: Digest): { readonly algorithm: string; reado
 /** The digest of bytes that are all there. */
 export function digestOf(bytes: Uint8Array): Digest {
   return `sha256:${createHash("sha256").update(bytes).digest("hex")}` as Digest;
+}
+
+/** The digest, of an algorithm that `parseDigest` knows, of bytes that are all there. */
+export function digestAs(algorithm: string, bytes: Uint8Array): Digest {
+  return parseDigest(`${algorithm}:${createHash(algorithm).update(bytes).digest("hex")}`);
 }
 
 /**
