@@ -1,16 +1,17 @@
-import { createPublicKey, randomUUID, X509Certificate } from "node:crypto";
+import { randomUUID, X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { constants } from "node:fs";
-import { access, open, readFile, rm } from "node:fs/promises";
+import { access, open, rm } from "node:fs/promises";
 import { request as overHttp, type IncomingMessage } from "node:http";
 import { request as overHttps } from "node:https";
 import { createServer, connect } from "node:net";
 import { dirname, join, resolve } from "node:path";
-import { createSecureContext, connect as connectTls } from "node:tls";
+import { connect as connectTls } from "node:tls";
 import { parseDatabaseUrl } from "../drivers/search/database-url.ts";
 import { findStorage } from "../drivers/storage/index.ts";
 import type { Loaded } from "./config/flavors.ts";
 import type { Settings } from "./config/schema.ts";
+import { readCertificate, readPrivilegedKey } from "./pem.ts";
 import { probeKey } from "./registry/paths.ts";
 
 /** Something outside the configuration that has to be as the configuration says. */
@@ -18,6 +19,8 @@ export interface Probe {
   readonly name: string;
   /** What is looked at, without secrets. */
   readonly subject: string;
+  /** What to do when it fails, as a whole sentence. */
+  readonly remedy: string;
   /** Answers what was seen; rejects with what is in the way. Leaves things as they were. */
   run(signal: AbortSignal): Promise<string>;
 }
@@ -50,6 +53,7 @@ function storageProbe(settings: Settings): Probe {
   return {
     name: "storage",
     subject: settings.storage,
+    remedy: "Correct the options of this storage, or choose another.",
     run: async () => {
       const driver = await findStorage(settings.storage)?.open(settings);
       if (!driver) throw new Error(`this version has no storage ${settings.storage}`);
@@ -74,21 +78,27 @@ function storageProbe(settings: Settings): Probe {
  * Not through the driver, which would make its folders: they would belong to whoever runs the probe, and the server
  * may be somebody else.
  */
-function folderProbe(folder: string): Probe {
+export function folderProbe(path: string): Probe {
+  const folder = resolve(path);
   return {
     name: "storage",
     subject: folder,
+    remedy: "Let the user who runs the registry write there, or name another folder in storage_path.",
     run: async () => {
       const missing = await toBeMade(folder);
       if (missing !== undefined) return missing;
       const file = join(folder, `.probe-${randomUUID()}`);
-      const handle = await open(file, "wx");
       try {
-        await handle.writeFile("probe");
-        await handle.sync();
-      } finally {
-        await handle.close();
-        await rm(file);
+        const handle = await open(file, "wx");
+        try {
+          await handle.writeFile("probe");
+          await handle.sync();
+        } finally {
+          await handle.close();
+          await rm(file);
+        }
+      } catch (error) {
+        throw new Error("no file can be written", { cause: error });
       }
       return "a file was written and deleted";
     },
@@ -114,6 +124,10 @@ async function* oneChunk(content: Uint8Array): AsyncGenerator<Uint8Array> {
 function searchProbe({ sqlalchemy_index_database: databaseUrl }: Settings, backend: string, folder: string): Probe {
   return {
     name: "search",
+    remedy:
+      backend === "database"
+        ? "Start that database or let this user write the file, or name another in sqlalchemy_index_database."
+        : "Correct search_backend: database, or the path of a module.",
     subject: backend === "database" ? databaseUrl.replace(/\/\/[^/]*@/, "//") : backend,
     run: async () => {
       const target = backend === "database" ? parseDatabaseUrl(databaseUrl) : undefined;
@@ -135,6 +149,7 @@ function redisProbe(name: string, server: NonNullable<Settings["cache"]>): Probe
   return {
     name,
     subject: `${server.host}:${server.port}`,
+    remedy: `Start that Redis, or correct ${name}.host and ${name}.port. Until it answers, the registry works without it.`,
     run: async () => {
       const { openRedis } = await import("../drivers/cache/redis.ts");
       const cache = openRedis(server, { onState: () => undefined });
@@ -152,6 +167,7 @@ function mailProbe({ smtp_host: host, smtp_port: port }: NonNullable<Settings["e
   return {
     name: "mail",
     subject: `${host}:${port}`,
+    remedy: "Start that mail server, or correct smtp_host and smtp_port in email_exceptions.",
     run: async (signal) => {
       const socket = port === 465 ? connectTls({ host, port, rejectUnauthorized: false }) : connect({ host, port });
       const cut = (): void => void socket.destroy(new Error("it says nothing"));
@@ -176,10 +192,9 @@ function keyProbe(path: string): Probe {
   return {
     name: "privileged_key",
     subject: path,
+    remedy: "Name a public key in privileged_key; registryctl keygen makes a pair.",
     run: async () => {
-      const key = createPublicKey(await readFile(path));
-      if (key.asymmetricKeyType !== "rsa")
-        throw new Error(`a key of type ${String(key.asymmetricKeyType)}; RSA is needed`);
+      const key = await readPrivilegedKey(path);
       return `RSA, ${String(key.asymmetricKeyDetails?.modulusLength)} bits`;
     },
   };
@@ -189,11 +204,9 @@ function tlsProbe(certificate: string, key: string): Probe {
   return {
     name: "tls",
     subject: certificate,
+    remedy: "Correct http.tls.certificate and http.tls.key.",
     run: async () => {
-      const [cert, keyText] = await Promise.all([readFile(certificate), readFile(key)]);
-      // Says that key and certificate do not match, or that one of them is none.
-      createSecureContext({ cert, key: keyText });
-      const { validFrom, validTo } = new X509Certificate(cert);
+      const { validFrom, validTo } = new X509Certificate((await readCertificate({ certificate, key })).cert);
       if (Date.parse(validTo) < Date.now()) throw new Error(`expired on ${validTo}`);
       if (Date.parse(validFrom) > Date.now()) throw new Error(`not valid before ${validFrom}`);
       return `valid until ${validTo}`;
@@ -206,6 +219,7 @@ function portProbe({ http: { host, port, tls } }: Settings): Probe {
   return {
     name: "port",
     subject: socket ?? `${host}:${port}`,
+    remedy: "Stop what listens there, or choose another place with http.host and http.port.",
     run: async () => {
       if (port === 0 && socket === undefined) return "any that is free";
       try {

@@ -1,7 +1,9 @@
+import cluster from "node:cluster";
 import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
 import type { Loaded } from "./config/flavors.ts";
-import { createLog } from "./log.ts";
+import { createLog, type Log } from "./log.ts";
+import { folderProbe } from "./probes.ts";
 import { runServer } from "./run.ts";
 
 /** What `serve` is told beside the configuration. */
@@ -26,6 +28,8 @@ export async function serve({ settings, flavor, file }: Loaded, options: ServeOp
   const { version, debug, readable, stop, cut, onListening } = options;
   const { host, port, tls, header_timeout: headerTimeout, shutdown_timeout: shutdownTimeout } = settings.http;
   const folder = dirname(file);
+  const log = createLog({ level: settings.loglevel, readable });
+  if (settings.storage === "local" && cluster.isPrimary) await warnOfFolder(settings.storage_path, log);
   return await runServer({
     workers: settings.workers,
     listen: {
@@ -42,7 +46,17 @@ export async function serve({ settings, flavor, file }: Loaded, options: ServeOp
     },
     stop,
     cut,
-    log: createLog({ level: settings.loglevel, readable }),
+    log,
     onListening,
   });
+}
+
+/** A store that can only be read is served; that pushes fail, nobody should have to find out by pushing. */
+async function warnOfFolder(path: string, log: Log): Promise<void> {
+  const probe = folderProbe(path);
+  try {
+    await probe.run(new AbortController().signal);
+  } catch (err) {
+    log.warn({ err }, `storage_path ${probe.subject}: pushes will fail. ${probe.remedy}`);
+  }
 }

@@ -1,11 +1,12 @@
 import { once } from "node:events";
-import { chmod, readFile, unlink } from "node:fs/promises";
+import { chmod, unlink } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { connect, Socket } from "node:net";
 import { holdContinue } from "./http/body.ts";
 import { Connections } from "./http/connections.ts";
 import { milliseconds } from "./http/timeout.ts";
+import { readCertificate } from "./pem.ts";
 
 /** What answers requests: a Koa application's `callback()`, or any function. It must not throw or reject. */
 export type Handler = (request: IncomingMessage, response: ServerResponse) => unknown;
@@ -107,23 +108,15 @@ async function create(options: ListenOptions): Promise<Server> {
     keepAliveInitialDelay: deadPeerDelay,
   };
   if (!options.tls) return createServer(http);
-  const [cert, key] = await Promise.all([pem("certificate", options.tls.certificate), pem("key", options.tls.key)]);
-  try {
-    const handshake = headerTimeout > 0 ? { handshakeTimeout: headerTimeout } : {};
-    return createTlsServer({ ...http, ...handshake, cert, key, minVersion: "TLSv1.2" });
-  } catch (error) {
-    const { certificate, key } = options.tls;
-    throw new ListenError(`http.tls: ${certificate} and ${key} are no certificate and its key: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
+  const handshake = headerTimeout > 0 ? { handshakeTimeout: headerTimeout } : {};
+  return createTlsServer({ ...http, ...handshake, ...(await certificateOf(options.tls)), minVersion: "TLSv1.2" });
 }
 
-async function pem(option: "certificate" | "key", path: string): Promise<Buffer> {
+async function certificateOf(tls: NonNullable<ListenOptions["tls"]>): ReturnType<typeof readCertificate> {
   try {
-    return await readFile(path);
+    return await readCertificate(tls);
   } catch (error) {
-    throw new ListenError(`http.tls.${option}: ${path} can't be read: ${messageOf(error)}`, { cause: error });
+    throw new ListenError(messageOf(error), { cause: error });
   }
 }
 

@@ -98,7 +98,23 @@ describe("registryctl check", () => {
     const text = await registryctl(["check", "-c", "config.yml", "--all", "--no-probe"], { cwd });
     expect(text.code).to.equal(3);
     expect(text.stdout).to.contain(`ok  ${cwd}/config.yml, flavor b\n`).and.contain("config.yml:3");
-    expect(text.stderr).to.equal("");
+    expect(text.stderr).to.equal("\n1 of 3 can be served. With mistakes: a, c.\n");
+  });
+
+  it("tells flavors that wait for another version from those with mistakes", async () => {
+    await writeFile(join(cwd, "config.yml"), "a: {storage: memory}\nb: {storage: s3}\nc: {storage: s3, x: y}\n");
+    const { code, stderr } = await registryctl(["check", "-c", "config.yml", "--all", "--no-probe"], { cwd });
+    expect(code).to.equal(3);
+    expect(stderr).to.equal("\n1 of 3 can be served. With mistakes: c. With a storage that this version lacks: b.\n");
+  });
+
+  it("says what to do about everything that fails", async () => {
+    await writeFile(join(cwd, "data"), "");
+    await writeFile(join(cwd, "config.yml"), local(", privileged_key: none.pem"));
+    const { code, stdout } = await registryctl(["check", "-c", "config.yml"], { cwd });
+    expect(code).to.equal(1);
+    expect(stdout).to.contain(`failed  storage ${cwd}/data: no file can be written: ENOTDIR: not a directory`);
+    expect(stdout).to.match(/failed {2}privileged_key .*none\.pem: can't be read: ENOENT.*\n {2}Name a public key/);
   });
 
   it("ends with 3 for a file that is none, and a flavor that is not there", async () => {
@@ -171,6 +187,20 @@ describe("registryctl check", () => {
       expect((await check(local(", privileged_key: key.pub.pem"))).code).to.equal(1);
     });
 
+    it("says of a key that it has a passphrase, or is none", async () => {
+      await selfSigned(cwd, "good");
+      await writeFile(join(cwd, "locked.key"), "-----BEGIN ENCRYPTED PRIVATE KEY-----\n");
+      await writeFile(join(cwd, "none.key"), "nothing");
+      for (const [key, says] of [
+        ["locked.key", "needs a passphrase"],
+        ["none.key", "holds no private key"],
+      ] as const) {
+        const http = `http: { port: ${port}, tls: { certificate: good.crt, key: ${key} } }`;
+        const { report } = await check(`dev: { storage: local, storage_path: ${cwd}/data, ${http} }`);
+        expect(probe(report, "tls")?.detail).to.contain(`http.tls.key: ${cwd}/${key} ${says}`);
+      }
+    });
+
     it("wants a certificate and its own key, not expired", async () => {
       await selfSigned(cwd, "good");
       await selfSigned(cwd, "other");
@@ -181,7 +211,7 @@ describe("registryctl check", () => {
         return probe(report, "tls");
       };
       expect(await tls("good.crt", "good.key")).to.include({ ok: true });
-      expect((await tls("good.crt", "other.key"))?.detail).to.contain("mismatch");
+      expect((await tls("good.crt", "other.key"))?.detail).to.contain("is not the key of");
       expect((await tls("old.crt", "old.key"))?.detail).to.contain("expired");
       expect((await tls("none.crt", "good.key"))?.detail).to.contain("ENOENT");
     });

@@ -24,6 +24,8 @@ interface Result {
   readonly ok: boolean;
   /** What was seen, or what is in the way. */
   readonly detail: string;
+  /** What to do, when it is not ok. */
+  readonly remedy?: string;
 }
 
 /** How long the answer of another server is waited for, in milliseconds. */
@@ -52,10 +54,12 @@ export function check(context: Context): CommandUnknownOpts {
       const { terminal } = context;
       const { file, verdicts } = await verdictsOf(terminal.io, options);
       const checked = [];
-      for (const verdict of verdicts) {
+      for (const [index, verdict] of verdicts.entries()) {
         const results = options.probe && verdict.loaded ? await probed(verdict.loaded, terminal.io.signal) : [];
         checked.push({ ...verdict, results });
-        if (!options.json) await show(terminal, file, verdict, results);
+        if (options.json) continue;
+        if (index > 0) await terminal.print("");
+        await show(terminal, file, verdict, results);
       }
       if (options.json) {
         const flavors = checked.map(({ flavor, problems, warnings, results: probes }) => ({
@@ -65,6 +69,8 @@ export function check(context: Context): CommandUnknownOpts {
           probes,
         }));
         await terminal.json({ file, flavors });
+      } else if (options.all) {
+        await terminal.note(`\n${summary(verdicts)}`);
       }
       if (verdicts.some(({ problems }) => problems.length > 0)) throw new CommandError("configuration", "");
       if (checked.some(({ results }) => results.some(({ ok }) => !ok))) throw new CommandError("failed", "");
@@ -92,13 +98,27 @@ async function verdictsOf(
   }
 }
 
+/** One line about many flavors: it tells a flavor with mistakes from one that waits for another version. */
+function summary(verdicts: readonly Verdict[]): string {
+  const named = (title: string, chosen: readonly Verdict[]): string =>
+    chosen.length === 0 ? "" : ` ${title}: ${chosen.map(({ flavor = "the file" }) => flavor).join(", ")}.`;
+  const valid = verdicts.filter(({ problems }) => problems.length === 0);
+  const wrong = verdicts.filter(({ problems }) => problems.some(({ lacking }) => lacking !== true));
+  const lacking = verdicts.filter((verdict) => !valid.includes(verdict) && !wrong.includes(verdict));
+  return (
+    `${valid.length} of ${verdicts.length} can be served.` +
+    named("With mistakes", wrong) +
+    named("With a storage that this version lacks", lacking)
+  );
+}
+
 async function probed(loaded: Loaded, signal: AbortSignal): Promise<readonly Result[]> {
   const { probesOf } = await import("../../server/index.ts");
   return await Promise.all(probesOf(loaded).map(async (each) => await resultOf(each, signal)));
 }
 
 async function resultOf(probe: Probe, signal: AbortSignal): Promise<Result> {
-  const { name, subject } = probe;
+  const { name, subject, remedy } = probe;
   const patient = AbortSignal.any([signal, AbortSignal.timeout(patience)]);
   const late = new Promise<never>((_, reject) => {
     patient.addEventListener("abort", () => {
@@ -109,7 +129,7 @@ async function resultOf(probe: Probe, signal: AbortSignal): Promise<Result> {
     return { name, subject, ok: true, detail: await Promise.race([probe.run(patient), late]) };
   } catch (error) {
     signal.throwIfAborted();
-    return { name, subject, ok: false, detail: reason(error) };
+    return { name, subject, ok: false, detail: reason(error), remedy };
   }
 }
 
@@ -123,7 +143,8 @@ async function show(terminal: Terminal, file: string, verdict: Verdict, results:
   for (const problem of problems) await terminal.print(renderProblem(problem));
   for (const warning of warnings)
     await terminal.print(`${terminal.styled(stdout, "yellow", "warning")} ${renderProblem(warning)}`);
-  for (const { name, subject, ok, detail } of results) {
+  for (const { name, subject, ok, detail, remedy } of results) {
     await terminal.print(`${ok ? mark.ok : mark.failed}  ${name} ${subject}: ${detail}`);
+    if (remedy !== undefined) await terminal.print(`  ${remedy}`);
   }
 }

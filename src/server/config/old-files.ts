@@ -78,11 +78,12 @@ function textOf({ value }: Entry, env: Environment): string {
   return value.kind === "scalar" ? (resolveScalar(value, env)?.text.toLowerCase() ?? "") : "";
 }
 
-function absence(name: string): { problem: string; remedy: string } {
+function absence(name: string): Pick<Complaint, "problem" | "remedy" | "lacking"> {
   return absentStorages[name]?.planned === true
     ? {
         problem: `this version of registryctl lacks the storage ${name}`,
         remedy: "Choose another flavor or storage, such as storage: local, or install a version that has it.",
+        lacking: true,
       }
     : {
         problem: `the storage ${name} is not supported`,

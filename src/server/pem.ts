@@ -1,0 +1,37 @@
+import { createPrivateKey, createPublicKey, X509Certificate, type KeyObject } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { createSecureContext } from "node:tls";
+
+/** The two files of `http.tls`, proven to belong together. Rejects with what is wrong, and with which option. */
+export async function readCertificate(paths: {
+  readonly certificate: string;
+  readonly key: string;
+}): Promise<{ readonly cert: Buffer; readonly key: Buffer }> {
+  const certificateIs = `http.tls.certificate: ${paths.certificate}`;
+  const keyIs = `http.tls.key: ${paths.key}`;
+  const cert = await explained(`${certificateIs} can't be read`, async () => await readFile(paths.certificate));
+  const key = await explained(`${keyIs} can't be read`, async () => await readFile(paths.key));
+  await explained(`${certificateIs} holds no certificate in PEM form`, () => new X509Certificate(cert));
+  if (key.includes("ENCRYPTED")) throw new Error(`${keyIs} needs a passphrase; openssl pkey writes it without one`);
+  const held = await explained(`${keyIs} holds no private key in PEM form`, () => createPrivateKey(key));
+  if (!new X509Certificate(cert).checkPrivateKey(held))
+    throw new Error(`${keyIs} is not the key of the certificate ${paths.certificate}`);
+  await explained(`${certificateIs} and its key can't be used`, () => createSecureContext({ cert, key }));
+  return { cert, key };
+}
+
+/** The key that `privileged_key` names. Rejects with what is wrong with the file; its name the caller knows. */
+export async function readPrivilegedKey(path: string): Promise<KeyObject> {
+  const text = await explained("can't be read", async () => await readFile(path));
+  const key = await explained("no public key in PEM form", () => createPublicKey(text));
+  if (key.asymmetricKeyType !== "rsa") throw new Error(`a key of type ${String(key.asymmetricKeyType)}; RSA is needed`);
+  return key;
+}
+
+async function explained<T>(problem: string, act: () => T | Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (cause) {
+    throw new Error(problem, { cause });
+  }
+}
