@@ -82,7 +82,10 @@ describe("a server that is killed at any moment", () => {
     await registry.kill();
     await registry.restart();
     const temporaries = join(registry.store, "_registryctl", "tmp");
-    await until("what was half written is removed", async () => (await readdir(temporaries)).length === 0);
+    await until("what was half written is removed", async () => {
+      const entries = await readdir(temporaries, { recursive: true, withFileTypes: true });
+      return entries.every((entry) => entry.isDirectory());
+    });
     process.stderr.write(`      ${done.images.length} images acknowledged in ${rounds} rounds\n`);
   });
 
