@@ -1,11 +1,15 @@
 import type { StorageDriver } from "../../drivers/storage/driver.ts";
 import { RegistryError } from "../errors.ts";
 import type { Events } from "./events.ts";
+import { groups } from "./groups.ts";
 import { isObject, type Documents } from "./documents.ts";
 import { KeyedLock } from "./keyed-lock.ts";
 import { isImageId, repositoryOfFolders, repositoryText, type ImageId, type RepositoryName } from "./names.ts";
 import { repositoriesPrefix, repositoryFolders, repositoryKeys } from "./paths.ts";
 import { pythonJson } from "./python-json.ts";
+
+/** How many objects of a repository are deleted at the same time. */
+const atOnce = 32;
 
 /** Who may see a repository, as the original's properties have it. */
 export type Visibility = "public" | "private";
@@ -77,9 +81,13 @@ export class Repositories {
   async delete(repository: RepositoryName): Promise<void> {
     let found = false;
     for (const folder of repositoryFolders(repository)) {
-      for await (const { key } of this.#driver.list(folder)) {
+      for await (const entries of groups(this.#driver.list(folder), atOnce)) {
         found = true;
-        await this.#driver.delete(key);
+        await Promise.all(
+          entries.map(async ({ key }) => {
+            await this.#driver.delete(key);
+          }),
+        );
       }
     }
     if (!found) throw new RegistryError("REPOSITORY_UNKNOWN");

@@ -1,5 +1,6 @@
 import type { StorageDriver } from "../../drivers/storage/driver.ts";
 import { RegistryError } from "../errors.ts";
+import { groups } from "./groups.ts";
 import type { Documents } from "./documents.ts";
 import type { Images } from "./images.ts";
 import { isImageId, parseTagName, quoteElement, type ImageId, type RepositoryName, type TagName } from "./names.ts";
@@ -99,16 +100,4 @@ export class Tags {
     const text = (await this.#documents.read(...keys))?.toString("latin1").trim();
     return isImageId(text) ? text : undefined;
   }
-}
-
-/** What `source` yields, `size` at a time. */
-async function* groups<T>(source: AsyncIterable<T>, size: number): AsyncGenerator<readonly T[]> {
-  let group: T[] = [];
-  for await (const item of source) {
-    group.push(item);
-    if (group.length < size) continue;
-    yield group;
-    group = [];
-  }
-  yield group;
 }

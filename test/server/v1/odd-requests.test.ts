@@ -69,6 +69,14 @@ describe("odd V1 requests", () => {
     );
   });
 
+  it("list and delete more tags than are read at once", async () => {
+    const names = Array.from({ length: 70 }, (_, index) => `v${index}`).sort();
+    for (const name of names) await tag(`odd/many/tags/${name}`);
+    expect(Object.keys(JSON.parse(await text("odd/many/tags")) as object)).to.deep.equal(names);
+    await remove("odd/many/");
+    await text("odd/many/tags", 404);
+  });
+
   it("tag with names that would share a file", async () => {
     await tag("odd/files/tags/x_json");
     await tag("odd/files/tags/_x");
