@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { link, open, rename, rm } from "node:fs/promises";
+import { link, open, readFile, rename, rm } from "node:fs/promises";
 import { resolve } from "node:path";
 import { CommandError } from "./exit.ts";
 import type { Terminal } from "./terminal.ts";
@@ -40,10 +40,24 @@ export async function writeFiles(files: readonly NewFile[], force: boolean): Pro
     throw explained(error, files);
   } finally {
     for (const { temporary, kept } of steps) {
-      await rm(temporary, { force: true });
-      await rm(kept, { force: true });
+      await remove(temporary);
+      await remove(kept);
     }
   }
+}
+
+/** What is in a file that an option names. Fails with the name of the option. */
+export async function readNamed(flag: string, path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    throw new CommandError("failed", `${flag} ${path} cannot be read`, { cause: error });
+  }
+}
+
+/** Its first line alone: a password, which editors end with a newline. */
+export async function firstLine(flag: string, path: string): Promise<string> {
+  return (await readNamed(flag, path)).split(/\r?\n/)[0] ?? "";
 }
 
 /** Prints what a command generated, or writes it to the file of `--output` and says so. */
@@ -69,6 +83,15 @@ async function keep(path: string, copy: string): Promise<void> {
   }
 }
 
+/** Where there is no folder there is no file: that must not hide why nothing could be written. */
+async function remove(path: string): Promise<void> {
+  try {
+    await rm(path, { force: true });
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ENOTDIR")) throw error;
+  }
+}
+
 function isMissing(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ENOENT";
 }
@@ -87,5 +110,7 @@ function explained(error: unknown, files: readonly NewFile[]): unknown {
   if (!(error instanceof Error) || !("code" in error)) return error;
   const path = "dest" in error && typeof error.dest === "string" ? error.dest : files[0]?.path;
   if (error.code === "EEXIST") return new CommandError("failed", `${path ?? "the file"} exists; --force replaces it`);
-  return new CommandError("failed", "cannot write", { cause: error });
+  // Of the path, not of the temporary file beside it.
+  const message = error.message.replaceAll(/\.[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}\.(tmp|old)/g, "");
+  return new CommandError("failed", `cannot write ${path ?? "the file"}: ${message}`);
 }

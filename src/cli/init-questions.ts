@@ -1,9 +1,13 @@
 import { isIP } from "node:net";
 import { resolve } from "node:path";
-import type { Question } from "./questions.ts";
+import type { Answers, Question } from "./questions.ts";
 
-/** What `init` asks, in this order. */
-export function questions(cwd: string): readonly Question[] {
+/**
+ * What `init` asks, in this order, when it is run in `cwd` to write `file`. A configuration of the whole machine keeps
+ * its data where such data belongs; others keep it where they are made.
+ */
+export function questions(cwd: string, file: string): readonly Question[] {
+  const home = file.startsWith("/etc/") ? "/var/lib/registryctl" : cwd;
   return [
     {
       name: "storage",
@@ -21,7 +25,7 @@ export function questions(cwd: string): readonly Question[] {
       flag: "--storage-path",
       kind: "text",
       message: "In which folder? One that an older registry has filled will do",
-      initial: () => resolve(cwd, "data"),
+      initial: () => resolve(home, home === cwd ? "data" : "storage"),
       validate: (path) => path !== "" || "name a folder",
       when: (answers) => answers.get("storage") === "local",
     },
@@ -148,8 +152,9 @@ export function questions(cwd: string): readonly Question[] {
       flag: "--database",
       kind: "text",
       message: "Which database? (sqlite:////path or postgresql://user:password@host:port/name)",
-      initial: () => `sqlite:///${resolve(cwd, "search.db")}`,
-      validate: (url) => /^(sqlite:\/\/\/.|postgres(ql)?:\/\/.)/.test(url) || "give a sqlite:/// or postgresql:// URL",
+      initial: (answers) => nearbyDatabase(answers, cwd, home),
+      validate: (url) =>
+        /^(sqlite:\/\/$|sqlite:\/\/\/.|postgres(ql)?:\/\/.)/.test(url) || "give a sqlite:/// or postgresql:// URL",
       when: (answers) => answers.get("search") === "database",
     },
     {
@@ -215,6 +220,14 @@ export function questions(cwd: string): readonly Question[] {
       when: (answers) => answers.get("storage") !== "memory",
     },
   ];
+}
+
+/** In the storage folder: one folder that the server must be able to write, and that moves as a whole. */
+function nearbyDatabase(answers: Answers, cwd: string, home: string): string {
+  if (answers.get("storage") === "memory") return "sqlite://";
+  const storage = String(answers.get("storagePath") ?? "");
+  const isPlain = storage !== "" && !/^(~\/|_env:)|\?/.test(storage);
+  return `sqlite:///${resolve(isPlain ? resolve(cwd, storage) : home, "search.db")}`;
 }
 
 function needsPassword(text: string): boolean {

@@ -33,7 +33,7 @@ export function draftOf(answers: Answers, cwd: string): Draft {
     index_endpoint: answers.get("standalone") === false ? said("indexEndpoint") : undefined,
     privileged_key: file("privilegedKey"),
     search_backend: said("search") === "database" ? "database" : undefined,
-    sqlalchemy_index_database: said("search") === "database" ? said("database") : undefined,
+    sqlalchemy_index_database: said("search") === "database" ? absoluteDatabase(said("database"), cwd) : undefined,
     cache_lru: redisOf(said("redis")),
     email_exceptions: mailOf(said("mail"), said("mailPassword"), said("mailFrom"), said("mailTo")),
   };
@@ -50,6 +50,11 @@ export function holdsSecrets(answers: Answers): boolean {
 /** Paths mean the folder that `init` ran in, whatever folder the server runs in. */
 function absolute(path: string | undefined, cwd: string): string | undefined {
   return path === undefined || /^(~\/|_env:)/.test(path) ? path : resolve(cwd, path);
+}
+
+function absoluteDatabase(url: string | undefined, cwd: string): string | undefined {
+  const relative = /^sqlite:\/\/\/(?<path>[^/:].*)$/s.exec(url ?? "")?.groups?.["path"];
+  return relative === undefined ? url : `sqlite:///${resolve(cwd, relative)}`;
 }
 
 function redisOf(text: string | undefined): Draft | undefined {

@@ -2,6 +2,7 @@ import { access, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
+import { questions } from "../../src/cli/init-questions.ts";
 import { load } from "../../src/server/config/load.ts";
 import { registryctl, succeeds } from "../support/cli.ts";
 import { needs } from "../support/needs.ts";
@@ -47,6 +48,7 @@ describe("registryctl init", () => {
       storage: "local",
       storage_path: join(cwd, "data"),
       search_backend: "database",
+      sqlalchemy_index_database: `sqlite:///${cwd}/data/search.db`,
     });
     expect(await readdir(join(cwd, "config"))).to.deep.equal(["config.yml"]);
     expect((await stat(join(cwd, "config/config.yml"))).mode & 0o777).to.equal(0o644);
@@ -100,6 +102,50 @@ describe("registryctl init", () => {
       ...{ smtp_secure: true, to_addr: "a@b", from_addr: "c@d" },
     });
     expect((await stat(join(cwd, "own.yml"))).mode & 0o777).to.equal(0o600);
+  });
+
+  for (const [flags, database] of [
+    [["--storage-path", "images"], "sqlite:///CWD/images/search.db"],
+    [["--storage-path", "/srv/images"], "sqlite:////srv/images/search.db"],
+    [["--storage-path", "~/images"], "sqlite:///CWD/search.db"],
+    [["--storage", "memory"], "sqlite://"],
+    [["--database", "sqlite:///index.db"], "sqlite:///CWD/index.db"],
+  ] as const) {
+    it(`keeps the search index in ${database} for ${flags.join(" ")}`, async () => {
+      await succeeds(["init", "--yes", ...flags], { cwd });
+      expect((await settings()).sqlalchemy_index_database).to.equal(database.replace("CWD", cwd));
+    });
+  }
+
+  it("proposes the machine's place for data to a configuration of the machine", () => {
+    const proposed = (file: string): readonly unknown[] => {
+      const answers = new Map<string, string | boolean>([["storage", "local"]]);
+      return questions("/root", file).map((question) =>
+        question.kind === "text" && /^(storagePath|database)$/.test(question.name) ? question.initial(answers) : "",
+      );
+    };
+    expect(proposed("/etc/registryctl/config.yml")).to.include.members([
+      "/var/lib/registryctl/storage",
+      "sqlite:////var/lib/registryctl/search.db",
+    ]);
+    expect(proposed("/root/config/config.yml")).to.include("/root/data");
+  });
+
+  it("says where data goes", async () => {
+    const { stderr } = await registryctl(["init", "--yes"], { cwd });
+    expect(stderr).to.equal(
+      `wrote ${cwd}/config/config.yml\nimages go to ${cwd}/data\nthe search index goes to ${cwd}/data/search.db\n\nNext:\n`,
+    );
+  });
+
+  it("says which file it could not write or read", async () => {
+    await writeFile(join(cwd, "file"), "");
+    const written = await registryctl(["keygen", "file/key", "--bits", "2048"], { cwd });
+    expect(written.stderr).to.equal(
+      `error: cannot write ${cwd}/file/key.pem: ENOTDIR: not a directory, open '${cwd}/file/key.pem'\n`,
+    );
+    const read = await registryctl(["init", "--yes", "--mail-password-file", "none"], { cwd });
+    expect(read.stderr).to.contain(`--mail-password-file ${cwd}/none cannot be read: ENOENT`);
   });
 
   it("writes what loads, whatever is chosen", async () => {

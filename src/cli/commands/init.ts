@@ -1,9 +1,10 @@
 import { Option, type CommandUnknownOpts } from "@commander-js/extra-typings";
-import { access, mkdir, readFile } from "node:fs/promises";
+import { access, mkdir } from "node:fs/promises";
 import { dirname, relative, resolve } from "node:path";
+import type { Draft } from "../../server/index.ts";
 import { command, forceOption, type Context } from "../command.ts";
 import { CommandError } from "../exit.ts";
-import { writeFiles } from "../files.ts";
+import { firstLine, writeFiles } from "../files.ts";
 import { invocation, shellWord } from "../invocation.ts";
 import type { Answers } from "../questions.ts";
 
@@ -79,8 +80,9 @@ export function init(context: Context): CommandUnknownOpts {
         import("../../server/index.ts"),
       ]);
       const given = new Map(Object.entries(flags));
-      if (mailPasswordFile !== undefined) given.set("mailPassword", await firstLine(resolve(cwd, mailPasswordFile)));
-      const answers = await answer(questions(cwd), { terminal, flags: implied(given), yes: yes ?? false });
+      if (mailPasswordFile !== undefined)
+        given.set("mailPassword", await firstLine("--mail-password-file", resolve(cwd, mailPasswordFile)));
+      const answers = await answer(questions(cwd, path), { terminal, flags: implied(given), yes: yes ?? false });
       const draft = draftOf(answers, cwd);
       const content = renderConfig(
         { [flavor]: draft },
@@ -92,9 +94,18 @@ export function init(context: Context): CommandUnknownOpts {
       await mkdir(dirname(path), { recursive: true });
       await writeFiles([{ path, content, secret: holdsSecrets(answers) }], force ?? false);
 
-      await terminal.note(`wrote ${path}\n\nNext:`);
+      await terminal.note(`wrote ${path}${places(draft)}\n\nNext:`);
       for (const line of next(context, path, flavor, answers)) await terminal.print(line);
     });
+}
+
+/** Where the data goes, which is a surprise to nobody who has read it here. */
+function places({ storage_path: storage, sqlalchemy_index_database: database }: Draft): string {
+  const file = /^sqlite:\/\/\/(?<path>.+)$/s.exec(String(database))?.groups?.["path"];
+  return [
+    ...(typeof storage === "string" ? [`\nimages go to ${storage}`] : []),
+    ...(file === undefined ? [] : [`\nthe search index goes to ${file}`]),
+  ].join("");
 }
 
 /** What a flag says beside its own question: who names a certificate wants TLS. */
@@ -122,10 +133,6 @@ function next({ terminal }: Context, path: string, flavor: string, answers: Answ
   const proxy = answers.get("offload") === "apache" ? "gen-apache" : "gen-nginx";
   const commands = ["check", "serve", ...(answers.get("behindProxy") === true ? [proxy] : [])];
   return commands.map((name) => `${self} ${name}${at}`);
-}
-
-async function firstLine(path: string): Promise<string> {
-  return (await readFile(path, "utf8")).split(/\r?\n/)[0] ?? "";
 }
 
 async function exists(path: string): Promise<boolean> {

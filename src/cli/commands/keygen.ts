@@ -1,11 +1,10 @@
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { promisify } from "node:util";
 import { command, forceOption, jsonOption, wholeNumber, type Context } from "../command.ts";
 import { CommandError } from "../exit.ts";
-import { writeFiles, type NewFile } from "../files.ts";
+import { firstLine, readNamed, writeFiles, type NewFile } from "../files.ts";
 
 /** `keygen`: the RSA pair for privileged requests, with the public half in both forms that registries read. */
 export function keygen(context: Context): CommandUnknownOpts {
@@ -77,11 +76,11 @@ async function newKey(bits: number): Promise<KeyObject> {
 
 async function existingKey(context: Context, file: string, passphraseFile: string | undefined): Promise<KeyObject> {
   const { terminal } = context;
-  const text = await readFile(resolve(terminal.io.cwd, file), "utf8");
+  const text = await readNamed("--public-from", resolve(terminal.io.cwd, file));
   const encrypted = /ENCRYPTED/.test(text);
   let passphrase: string | undefined;
   if (passphraseFile !== undefined) {
-    [passphrase] = (await readFile(resolve(terminal.io.cwd, passphraseFile), "utf8")).split(/\r?\n/);
+    passphrase = await firstLine("--passphrase-file", resolve(terminal.io.cwd, passphraseFile));
   } else if (encrypted) {
     if (!terminal.interactive) throw new CommandError("usage", `${file} is encrypted; name its --passphrase-file`);
     const { secret } = await import("../prompt.ts");

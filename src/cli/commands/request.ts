@@ -1,12 +1,13 @@
 import { Option, type CommandUnknownOpts } from "@commander-js/extra-typings";
 import { createPrivateKey, type KeyObject } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { open, readFile } from "node:fs/promises";
+import { constants, createReadStream } from "node:fs";
+import { access, stat } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
 import { resolve } from "node:path";
 import { Readable } from "node:stream";
 import { command, jsonOption, repeated, type Context } from "../command.ts";
 import { CommandError } from "../exit.ts";
+import { readNamed } from "../files.ts";
 import { send } from "../http.ts";
 
 /** `request`: what the holder of the privileged key may ask of a registry, signed. */
@@ -51,7 +52,7 @@ export function request(context: Context): CommandUnknownOpts {
         headers: { ...headers, "X-Signature": signed },
         signal,
         ...(body && { body: body.content }),
-        ...(options.ca !== undefined && { ca: await readFile(resolve(cwd, options.ca), "utf8") }),
+        ...(options.ca !== undefined && { ca: await readNamed("--ca", resolve(cwd, options.ca)) }),
       });
       await (options.json ? answerAsJson(context, response) : answer(context, response));
       if ((response.statusCode ?? 0) >= 400) throw new CommandError("failed", "");
@@ -80,14 +81,21 @@ async function requestBody(
     return { headers: type, content: Readable.from(terminal.progress("sending", terminal.io.stdin)) };
   }
   const path = resolve(terminal.io.cwd, options.dataFile);
-  const handle = await open(path);
-  const { size } = await handle.stat();
-  await handle.close();
+  const size = await sizeOf(path);
   const file = createReadStream(path);
   return {
     headers: { ...type, "Content-Length": String(size) },
     content: Readable.from(terminal.progress("sending", file, size)),
   };
+}
+
+async function sizeOf(path: string): Promise<number> {
+  try {
+    await access(path, constants.R_OK);
+    return (await stat(path)).size;
+  } catch (error) {
+    throw new CommandError("failed", `--data-file ${path} cannot be read`, { cause: error });
+  }
 }
 
 function parseHeaders(lines: readonly string[]): Record<string, string> {
@@ -111,11 +119,12 @@ function target(base: string, path: string): URL {
 }
 
 async function privateKey(path: string): Promise<KeyObject> {
-  const text = await readFile(path, "utf8");
+  const text = await readNamed("--key", path);
   try {
     return createPrivateKey(text);
   } catch (error) {
-    throw new CommandError("failed", `${path} cannot be read as a private key`, { cause: error });
+    const remedy = "a private key in PEM form, without a passphrase, is needed, as registryctl keygen makes it";
+    throw new CommandError("failed", `--key ${path} cannot be read as a private key; ${remedy}`, { cause: error });
   }
 }
 
