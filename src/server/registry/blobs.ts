@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Readable } from "node:stream";
 import type { ByteRange, StorageDriver } from "../../drivers/storage/driver.ts";
 import { isNotFound } from "../../drivers/storage/errors.ts";
-import { Hashing, type Digest } from "./digest.ts";
+import { Hashing, verified, type Digest } from "./digest.ts";
 import { blobKey, uploadKey } from "./paths.ts";
 
 /** Content by digest. Invariant: what is under a blob's key is what its digest says. */
@@ -20,13 +20,29 @@ export class Blobs {
     await this.#driver.write(staged, hashing.through(source));
     const digest = hashing.digest();
     try {
-      if (await this.has(digest)) await this.#driver.delete(staged);
-      else await this.#driver.move(staged, blobKey(digest));
+      await this.adopt(staged, digest, hashing.size);
     } catch (error) {
       await this.#driver.delete(staged).catch(() => undefined);
       throw error;
     }
     return { digest, size: hashing.size };
+  }
+
+  /**
+   * Keeps what `source` yields if that is the content of `digest`; else nothing, and rejects with DIGEST_INVALID.
+   * `size`, in bytes, where it is known.
+   */
+  async putAs(digest: Digest, source: AsyncIterable<Uint8Array>, size?: number): Promise<void> {
+    await this.#driver.write(blobKey(digest), verified(source, digest), size);
+  }
+
+  /**
+   * Makes the object at `key` the blob, without reading it: the caller has found `digest` and `size` while it wrote it.
+   * That the object has become the blob before is fine; rejects with the driver's NOT_FOUND when neither is there.
+   */
+  async adopt(key: string, digest: Digest, size: number): Promise<void> {
+    if ((await this.size(digest)) === size) await this.#driver.delete(key);
+    else await this.#driver.move(key, blobKey(digest));
   }
 
   /** Rejects with the driver's NOT_FOUND when there is no such blob. */
@@ -35,11 +51,15 @@ export class Blobs {
   }
 
   async has(digest: Digest): Promise<boolean> {
+    return (await this.size(digest)) !== undefined;
+  }
+
+  /** The size in bytes, or undefined when there is no such blob. */
+  async size(digest: Digest): Promise<number | undefined> {
     try {
-      await this.#driver.stat(blobKey(digest));
-      return true;
+      return (await this.#driver.stat(blobKey(digest))).size;
     } catch (error) {
-      if (isNotFound(error)) return false;
+      if (isNotFound(error)) return undefined;
       throw error;
     }
   }

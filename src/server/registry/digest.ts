@@ -12,7 +12,9 @@ export interface Descriptor {
 }
 
 const hexLength = { sha256: 64, sha512: 128 } as const;
-type Algorithm = keyof typeof hexLength;
+
+/** How content is hashed; `sha256` unless a client asks for another. */
+export type Algorithm = keyof typeof hexLength;
 
 /** Whether `text` is a digest of a supported algorithm. */
 export function isDigest(text: string): text is Digest {
@@ -28,14 +30,15 @@ export function parseDigest(text: string): Digest {
   });
 }
 
-function isAlgorithm(text: string): text is Algorithm {
+/** Whether `text` names an algorithm that digests may have here. */
+export function isAlgorithm(text: string): text is Algorithm {
   return Object.hasOwn(hexLength, text);
 }
 
 /** The two parts of a digest. */
-export function digestParts(digest: Digest): { readonly algorithm: string; readonly hex: string } {
+export function digestParts(digest: Digest): { readonly algorithm: Algorithm; readonly hex: string } {
   const colon = digest.indexOf(":");
-  return { algorithm: digest.slice(0, colon), hex: digest.slice(colon + 1) };
+  return { algorithm: digest.slice(0, colon) as Algorithm, hex: digest.slice(colon + 1) };
 }
 
 /** The digest of bytes that are all there. */
@@ -49,14 +52,36 @@ export function digestAs(algorithm: string, bytes: Uint8Array): Digest {
 }
 
 /**
+ * `source`, that throws DIGEST_INVALID instead of ending when its bytes are not those of `digest`: a write of it then
+ * keeps nothing. Every way into the store goes through here or through `Hashing`.
+ */
+export async function* verified(source: AsyncIterable<Uint8Array>, digest: Digest): AsyncGenerator<Uint8Array> {
+  const hashing = new Hashing(digestParts(digest).algorithm);
+  yield* hashing.through(source);
+  const found = hashing.digest();
+  if (found !== digest) throw differs(found);
+}
+
+/** The refusal of content whose digest was found to be another one than its client said. */
+export function differs(found: Digest): RegistryError {
+  return new RegistryError("DIGEST_INVALID", {
+    message: "The content is not what its digest says",
+    detail: `the content that arrived is ${found}`,
+  });
+}
+
+/**
  * Passes bytes through while counting and hashing them. Read `digest` and `size` once the source has ended.
  * `seed` is hashed before the first byte and not passed on (V1's payload checksum starts with the image's JSON).
  */
 export class Hashing {
-  readonly #hash: Hash = createHash("sha256");
+  readonly #algorithm: Algorithm;
+  readonly #hash: Hash;
   #size = 0;
 
-  constructor(seed?: Uint8Array) {
+  constructor(algorithm: Algorithm = "sha256", seed?: Uint8Array) {
+    this.#algorithm = algorithm;
+    this.#hash = createHash(algorithm);
     if (seed) this.#hash.update(seed);
   }
 
@@ -74,6 +99,6 @@ export class Hashing {
 
   /** Ends the hash; call it once. */
   digest(): Digest {
-    return `sha256:${this.#hash.digest("hex")}` as Digest;
+    return `${this.#algorithm}:${this.#hash.digest("hex")}` as Digest;
   }
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { StorageDriver } from "../../drivers/storage/driver.ts";
 import { RegistryError } from "../errors.ts";
 import type { Blobs } from "./blobs.ts";
@@ -85,24 +86,31 @@ export class ImagePush {
   async #writeDocument({ id, parent, bytes }: ImageDocument): Promise<void> {
     const ancestry = [id, ...(parent === undefined ? [] : await this.#images.ancestry(parent))];
     if (ancestry.lastIndexOf(id) > 0) throw new RegistryError("DATA_INVALID", { message: "Image depends on itself" });
-    const state = await this.#images.state(id);
-    if (state === "complete") throw new RegistryError("IMAGE_EXISTS");
-    if (state === "absent") await this.#markInProgress(id);
+    if ((await this.#images.state(id)) === "complete") throw new RegistryError("IMAGE_EXISTS");
+    const mark = (await this.#images.exists(id)) ? undefined : await this.#markInProgress(id);
     const before = await this.#documents.read(imageKey(id, "json"));
     if (before) await this.#documents.write(contestedKey(id), "true");
     if (before?.equals(bytes)) return;
     await this.#documents.delete(imageKey(id, "_checksum"));
     await this.#documents.write(imageKey(id, "ancestry"), pythonJson(ancestry));
     await this.#documents.write(imageKey(id, "json"), bytes);
+    // Whoever else saw no JSON has marked the image after us, or finds our mark gone.
+    const isOurs = (await this.#documents.read(imageKey(id, "_inprogress")))?.toString() === mark;
+    if (mark !== undefined && !isOurs) await this.#documents.write(contestedKey(id), "true");
   }
 
-  /** Another process may have pushed the whole image since it was found absent: then its push counts and ours ends. */
-  async #markInProgress(id: ImageId): Promise<void> {
-    await this.#documents.write(imageKey(id, "_inprogress"), "true");
+  /**
+   * Answers what the mark says, which tells it from those of other processes. One of them may have pushed the whole image
+   * meanwhile: then its push counts and ours ends.
+   */
+  async #markInProgress(id: ImageId): Promise<string> {
+    const mark = `true ${randomUUID()}`;
+    await this.#documents.write(imageKey(id, "_inprogress"), mark);
     if ((await this.#documents.has(imageKey(id, "_checksum"))) && (await this.#images.exists(id))) {
       await this.#documents.delete(imageKey(id, "_inprogress"));
       throw new RegistryError("IMAGE_EXISTS");
     }
+    return mark;
   }
 
   /**
@@ -112,7 +120,7 @@ export class ImagePush {
   async putLayer(id: ImageId, source: () => AsyncIterable<Uint8Array>, withTarsum: boolean): Promise<void> {
     const contested = await this.#requirePushable(id, "IMAGE_EXISTS");
     const json = await this.#images.json(id);
-    const payload = new Hashing(Buffer.concat([json, Buffer.from("\n")]));
+    const payload = new Hashing("sha256", Buffer.concat([json, Buffer.from("\n")]));
     const media = sniffMediaType(payload.through(source()));
     const blob = await this.#blobs.put(media.bytes);
     const payloadDigest = payload.digest();

@@ -38,7 +38,5 @@ export type Reference =
 
 /** Rejects with DIGEST_INVALID or TAG_INVALID. */
 export function parseReference(text: string): Reference {
-  return text.includes(":")
-    ? { kind: "digest", digest: parseDigest(text) }
-    : { kind: "tag", tag: parseOciTag(text) };
+  return text.includes(":") ? { kind: "digest", digest: parseDigest(text) } : { kind: "tag", tag: parseOciTag(text) };
 }

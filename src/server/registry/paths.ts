@@ -8,12 +8,18 @@ import {
   type RepositoryName,
   type TagName,
 } from "./names.ts";
+import type { OciName, OciTag } from "./oci-names.ts";
 
 /*
  * Every key of the store is made here. Below the storage path:
  *
  *   docker/registry/v2/
  *     blobs/<algorithm>/<ab>/<hex>/data            content, by digest (CNCF Distribution's layout)
+ *     repositories/<name>/
+ *       _layers/<algorithm>/<hex>/link               the repository has the blob
+ *       _manifests/revisions/<algorithm>/<hex>/link  the repository has the manifest
+ *       _manifests/tags/<tag>/current/link           what the tag names
+ *       _manifests/tags/<tag>/index/<algorithm>/<hex>/link  what it has named
  *   images/<id>/                                   the Python registry's layout
  *     json  ancestry  _checksum  _inprogress
  *     layer                                        of old stores; new layers are blobs
@@ -23,7 +29,13 @@ import {
  *     tag_<tag>  tag<tag>_json
  *   _registryctl/                                  ours; nothing that a peer would trip over
  *     uploads/<uuid>                               content on its way to a blob
+ *     uploads/<id>/                                an unfinished upload of V2
+ *       data/<uuid>                                the body of one request
+ *       chunks/<offset>-<size>-<uuid>[-<digest>]   says where a body belongs; empty
+ *       cancelled                                  the upload is over
+ *     keys/upload/<uuid>                           what the ids of uploads are signed with
  *     v1/images/<id>/layers/<payload hex>          a layer that was put for the image, by its payload checksum
+ *     v2/referrers/<name>/_subjects/<algorithm>/<hex>/<manifest>  descriptor of a manifest with that subject
  *     v1/images/<id>/contested                     several clients pushed the image at the same time
  *
  * Components of names are quoted as docker-registry 0.8 and 0.9 did. Versions up to 0.7 quoted less, so a name with odd
@@ -36,7 +48,23 @@ export const blobKey = (digest: Digest): string => {
   return `docker/registry/v2/blobs/${algorithm}/${hex.slice(0, 2)}/${hex}/data`;
 };
 
-export const uploadKey = (uuid: string): string => `_registryctl/uploads/${uuid}`;
+/** Holds uploads, and beside them whatever is on its way to a blob. */
+export const uploadsPrefix = "_registryctl/uploads";
+
+export const uploadKey = (uuid: string): string => `${uploadsPrefix}/${uuid}`;
+
+/** The folder of an upload; its chunks sort before its data. */
+export const uploadPrefix = (id: string): string => `${uploadsPrefix}/${id}`;
+
+export const uploadChunkKey = (id: string, chunk: string): string => `${uploadPrefix(id)}/chunks/${chunk}`;
+
+export const uploadDataKey = (id: string, uuid: string): string => `${uploadPrefix(id)}/data/${uuid}`;
+
+export const uploadCancelledKey = (id: string): string => `${uploadPrefix(id)}/cancelled`;
+
+export const uploadSecretsPrefix = "_registryctl/keys/upload";
+
+export const uploadSecretKey = (uuid: string): string => `${uploadSecretsPrefix}/${uuid}`;
 
 /** A document of the Python registry's image folder. */
 export type ImageFile = "json" | "ancestry" | "layer" | "_checksum" | "_inprogress" | "_files" | "_diff";
@@ -109,4 +137,45 @@ function olderTag(tag: TagName): boolean {
 /** Whether versions up to 0.7 could have kept `text` unquoted as one component. */
 function olderComponent(text: string): boolean {
   return text !== "." && text !== ".." && !text.includes("/");
+}
+
+/** The folder of CNCF Distribution's repositories; one's own folder is its name below it. */
+export const ociRepositoriesPrefix = "docker/registry/v2/repositories";
+
+export const ociRepositoryPrefix = (name: OciName): string => `${ociRepositoriesPrefix}/${name}`;
+
+/** Folders directly below a repository's that are not repositories themselves start with this. */
+export const ociReservedPrefix = "_";
+
+/** Says that the repository has the blob; holds its digest. */
+export const layerLinkKey = (name: OciName, digest: Digest): string =>
+  `${ociRepositoryPrefix(name)}/_layers/${digestPath(digest)}/link`;
+
+/** Says that the repository has the manifest; holds its digest. */
+export const manifestLinkKey = (name: OciName, digest: Digest): string =>
+  `${ociRepositoryPrefix(name)}/_manifests/revisions/${digestPath(digest)}/link`;
+
+export const manifestLinksPrefix = (name: OciName): string => `${ociRepositoryPrefix(name)}/_manifests/revisions`;
+
+export const ociTagsPrefix = (name: OciName): string => `${ociRepositoryPrefix(name)}/_manifests/tags`;
+
+export const ociTagPrefix = (name: OciName, tag: OciTag): string => `${ociTagsPrefix(name)}/${tag}`;
+
+/** Holds the digest of the manifest that the tag names. */
+export const ociTagKey = (name: OciName, tag: OciTag): string => `${ociTagPrefix(name, tag)}/current/link`;
+
+/** Says that the tag has named the manifest at some time; holds its digest. */
+export const ociTagIndexKey = (name: OciName, tag: OciTag, digest: Digest): string =>
+  `${ociTagPrefix(name, tag)}/index/${digestPath(digest)}/link`;
+
+/** Descriptors of the manifests that name `subject`, by their digest. */
+export const referrersPrefix = (name: OciName, subject: Digest): string =>
+  `_registryctl/v2/referrers/${name}/_subjects/${digestPath(subject)}`;
+
+export const referrerKey = (name: OciName, subject: Digest, manifest: Digest): string =>
+  `${referrersPrefix(name, subject)}/${manifest.replace(":", "-")}`;
+
+function digestPath(digest: Digest): string {
+  const { algorithm, hex } = digestParts(digest);
+  return `${algorithm}/${hex}`;
 }
