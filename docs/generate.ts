@@ -1,5 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { configJsonSchema } from "../src/server/config/json-schema.ts";
+import { commandReference } from "./commands.ts";
+import { errorReference } from "./errors.ts";
 import { configurationReference } from "./reference.ts";
 import { mirrorConfig, sampleConfig } from "./sample.ts";
 
@@ -7,8 +9,10 @@ import { mirrorConfig, sampleConfig } from "./sample.ts";
 const generated: Readonly<Record<string, () => string>> = {
   "config/config_sample.yml": sampleConfig,
   "config/config_mirror.yml": mirrorConfig,
+  "docs/commands.md": commandReference,
   "docs/configuration.md": configurationReference,
   "docs/configuration.schema.json": () => `${JSON.stringify(configJsonSchema(), undefined, 2)}\n`,
+  "docs/errors.md": errorReference,
 };
 
 const root = new URL("../", import.meta.url);
