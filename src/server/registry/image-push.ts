@@ -91,7 +91,6 @@ export class ImagePush {
     const before = await this.#documents.read(imageKey(id, "json"));
     if (before) await this.#documents.write(contestedKey(id), "true");
     if (before?.equals(bytes)) return;
-    await this.#documents.delete(imageKey(id, "_checksum"));
     await this.#documents.write(imageKey(id, "ancestry"), pythonJson(ancestry));
     await this.#documents.write(imageKey(id, "json"), bytes);
     // Whoever else saw no JSON has marked the image after us, or finds our mark gone.
