@@ -1,4 +1,4 @@
-/** The products of a User-Agent, such as `docker/1.5.0 go/go1.3.3 os/linux`, by their lower-case names. */
+/** The products of a User-Agent, such as `docker/1.5.0 go/go1.3.3 os/linux`, by their names as they are written. */
 export function parseUserAgent(userAgent: string): ReadonlyMap<string, string> {
   const products = userAgent.slice(0, 1024).matchAll(/([^\s/]+)\/([^\s/]+)/g);
   return new Map([...products].map(([, name = "", version = ""]) => [name, version]));

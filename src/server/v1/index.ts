@@ -42,8 +42,9 @@ function requireDecodable(path: string): void {
 
 /** The headers that every answer has, failures too: docker up to 0.10 takes nothing for a registry without them. */
 export function v1Headers({ version, flavor }: Pick<V1Options, "version" | "flavor">): Middleware {
+  const headerText = flavor.replace(/[^\x20-\x7e]+/g, encodeURIComponent);
   return async (ctx, next) => {
-    ctx.set({ "X-Docker-Registry-Version": version, "X-Docker-Registry-Config": flavor });
+    ctx.set({ "X-Docker-Registry-Version": version, "X-Docker-Registry-Config": headerText });
     await next();
   };
 }

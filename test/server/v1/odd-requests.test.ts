@@ -1,4 +1,6 @@
 import { expect } from "chai";
+import { v1Headers } from "../../../src/server/v1/index.ts";
+import { koaServer } from "../../support/koa-server.ts";
 import { RawConnection } from "../../support/raw-connection.ts";
 import { startRegistry, type RegistryServer } from "../../support/registry-server.ts";
 
@@ -95,5 +97,20 @@ describe("odd V1 requests", () => {
     await text("odd/b%252Fc/tags", 404);
     await remove("odd/b%252Fc/", 404);
     expect(await text("odd/b/c/tags")).to.equal(`{"v1": "${id}"}`);
+  });
+});
+
+describe("the V1 headers", () => {
+  it("name a flavor of any letters", async () => {
+    const server = await koaServer((ctx) => (ctx.body = "here"), {
+      outer: [v1Headers({ version: "1.2.3", flavor: "my プロ" })],
+    });
+    try {
+      const answer = await fetch(server.url);
+      expect(answer.status).to.equal(200);
+      expect(answer.headers.get("x-docker-registry-config")).to.equal("my %E3%83%97%E3%83%AD");
+    } finally {
+      await server.close(1);
+    }
   });
 });
