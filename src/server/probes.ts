@@ -41,7 +41,7 @@ export function probesOf({ settings, file }: Loaded): readonly Probe[] {
     ...(key === undefined ? [] : [keyProbe(resolve(folder, key))]),
     storageProbe(settings),
     ...(backend === undefined ? [] : [searchProbe(settings, backend, folder)]),
-    ...(cache ? [redisProbe("cache", cache)] : []),
+    ...(cache && !lru ? [redisProbe("cache", cache)] : []),
     ...(lru ? [redisProbe("cache_lru", lru)] : []),
     ...(mail ? [mailProbe(mail)] : []),
     portProbe(settings),

@@ -56,7 +56,8 @@ async function warnOfFolder(path: string, log: Log): Promise<void> {
   const probe = folderProbe(path);
   try {
     await probe.run(new AbortController().signal);
-  } catch (err) {
-    log.warn({ err }, `storage_path ${probe.subject}: pushes will fail. ${probe.remedy}`);
+  } catch (error) {
+    const because = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : "";
+    log.warn({}, `storage_path ${probe.subject}: pushes will fail${because}. ${probe.remedy}`);
   }
 }

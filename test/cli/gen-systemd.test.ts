@@ -40,6 +40,13 @@ search: { storage: local, storage_path: data, search_backend: database, sqlalche
     expect(await unit("home")).to.contain("\nProtectHome=read-only\n");
   });
 
+  it("tells how its user gets at the data and the configuration", async () => {
+    const text = await unit("srv", "--user", "me");
+    expect(text).to.contain("\n#   install --directory --owner=me --group=me /srv/registry\n");
+    expect(text).to.contain(`\n#   chgrp me ${cwd}/config.yml && chmod g+r ${cwd}/config.yml\n`);
+    expect(await unit("low")).not.to.contain("install --directory");
+  });
+
   it("keeps the one capability that it needs, if any", async () => {
     expect(await unit("low")).to.contain("\nAmbientCapabilities=CAP_NET_BIND_SERVICE\n");
     expect(await unit("srv")).to.contain("\nCapabilityBoundingSet=\n");
@@ -48,6 +55,7 @@ search: { storage: local, storage_path: data, search_backend: database, sqlalche
   it("warns of images in /tmp", async () => {
     const { stderr } = await registryctl(["gen-systemd", "-c", "config.yml", "-f", "tmp"], { cwd });
     expect(stderr).to.contain("below /tmp");
+    expect((await registryctl(["gen-systemd", "-c", "config.yml", "-f", "srv"], { cwd })).stderr).to.equal("");
   });
 
   it("refuses names that are none, and root", async () => {

@@ -1,7 +1,9 @@
-import { writeFile } from "node:fs/promises";
+import { spawnSync } from "node:child_process";
+import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
+import { accountOf } from "../support/account.ts";
 import { selfSigned } from "../support/certificate.ts";
 import { registryctl, succeeds } from "../support/cli.ts";
 import { needs } from "../support/needs.ts";
@@ -37,6 +39,20 @@ describe("registryctl serve", function () {
     const lines = server.output.trim().split("\n");
     expect(lines.map((line) => (JSON.parse(line) as { level: string }).level)).not.to.include("error");
     expect(server.output).to.match(/"url":"http:[^"]+"/);
+  });
+
+  it("says at the start that storage can only be read", async function () {
+    if (process.getuid?.() !== 0) this.skip();
+    const { uid, gid } = await accountOf("nobody");
+    const reading = ["-e", `require("fs").accessSync(${JSON.stringify(main)})`];
+    if (spawnSync(process.execPath, reading, { cwd: "/", uid, gid }).status !== 0) this.skip();
+    await mkdir(join(cwd, "data"));
+    await chmod(cwd, 0o755);
+    const args = [main, "serve", "-c", "config.yml", "--port", "0"];
+    const server = new Program(process.execPath, ["--import", tsx, ...args], { cwd, uid, gid });
+    await server.ready("the registry", () => server.output.includes("listening on"));
+    expect(await server.stop("SIGTERM")).to.equal(0);
+    expect(server.output).to.match(/"warn".*storage_path .*\/data: pushes will fail: EACCES.*storage_path\."/);
   });
 
   it("says once what the configuration is warned of, with several workers too", async () => {

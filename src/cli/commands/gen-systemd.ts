@@ -4,6 +4,7 @@ import type { Loaded, Settings } from "../../server/index.ts";
 import { command, configOption, flavorOption, forceOption, outputOption, type Context } from "../command.ts";
 import { CommandError } from "../exit.ts";
 import { deliver } from "../files.ts";
+import { shellWord } from "../invocation.ts";
 
 /** `gen-systemd`: a unit that runs the registry with as few rights as it can live with. */
 export function genSystemd(context: Context): CommandUnknownOpts {
@@ -38,7 +39,7 @@ export function genSystemd(context: Context): CommandUnknownOpts {
       );
       const text = await fill("systemd.service", { ...view, version, name: options.name, user: options.user });
       await deliver(terminal, text, options);
-      if (view.privateTmp === "no") {
+      if (loaded.settings.storage === "local" && isTemporary(loaded.settings.storage_path)) {
         await terminal.warn("images are kept below /tmp, which a restart of the machine may empty: set storage_path");
       }
     });
@@ -47,6 +48,7 @@ export function genSystemd(context: Context): CommandUnknownOpts {
 function unit({ file, flavor, settings }: Loaded, self: readonly string[], home: string) {
   const { shutdown_timeout: shutdown, port } = settings.http;
   const writable = [...new Set(dataFolders(settings, home))];
+  const outside = writable.filter((folder) => !isBelow(folder, home));
   const needed = [...writable, ...self, file];
   return {
     flavor,
@@ -54,11 +56,13 @@ function unit({ file, flavor, settings }: Loaded, self: readonly string[], home:
     shutdown,
     stop: shutdown + 30,
     // The state directory is writable by itself; the - lets the others be made later.
-    writable: writable.filter((folder) => !isBelow(folder, home)).map((folder) => `-${quoted(folder)}`),
+    writable: outside.map((folder) => `-${quoted(folder)}`),
+    owned: outside.map(shellWord),
+    file: shellWord(file),
     protectHome: needed.some((path) => ["/home", "/root", "/run/user"].some((top) => isBelow(path, top)))
       ? "read-only"
       : "yes",
-    privateTmp: needed.some((path) => ["/tmp", "/var/tmp"].some((top) => isBelow(path, top))) ? "no" : "yes",
+    privateTmp: needed.some(isTemporary) ? "no" : "yes",
     privilegedPort: port > 0 && port < 1024,
   };
 }
@@ -69,6 +73,10 @@ function dataFolders(settings: Settings, home: string): string[] {
     ...(settings.storage === "local" ? [resolve(home, settings.storage_path)] : []),
     ...(settings.search_backend === "database" && database ? [dirname(resolve(home, database))] : []),
   ];
+}
+
+function isTemporary(path: string): boolean {
+  return ["/tmp", "/var/tmp"].some((top) => isBelow(path, top));
 }
 
 function isBelow(path: string, folder: string): boolean {
