@@ -10,9 +10,14 @@ const largestAnswer = 32 * 1024 * 1024;
 
 /**
  * Access by tokens of an index server (`standalone: false`): every request's token is shown to the index, whose list of
- * the repository's images is kept, and says what may be pushed.
+ * the repository's images is kept, and says what may be pushed. Throws when the endpoint holds credentials: the token
+ * takes their place, and they would come into the log.
  */
 export function indexServerAccess(endpoint: string, repositories: Repositories): Access {
+  const { username, password } = new URL(endpoint);
+  if (username !== "" || password !== "") {
+    throw new Error("index_endpoint holds a user name or a password: remove it, clients' tokens are sent instead");
+  }
   const base = endpoint.replace(/\/+$/, "");
   const repositoryUrl = ({ namespace, name }: RepositoryName) =>
     `${base}/v1/repositories/${encodeURIComponent(namespace)}/${name}`;

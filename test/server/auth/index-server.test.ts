@@ -170,6 +170,16 @@ describe("V1 access with an index server", () => {
     expect(await status("GET", path, { ...headers, "X-Docker-Thing": "b", "X-Signature": signature })).to.equal(401);
   });
 
+  it("is not started with credentials in the index's URL, and does not repeat them", async () => {
+    let message = "";
+    try {
+      await (await startRegistry({ standalone: false, index_endpoint: "http://me:secret@127.0.0.1:1" })).close();
+    } catch (error) {
+      message = String(error);
+    }
+    expect(message).to.contain("index_endpoint").and.not.to.contain("secret");
+  });
+
   it("answers 503 while the index fails, and says so", async () => {
     index.failing = true;
     const answer = await server.client.send("GET", tags, { headers: token("foo/bar", "read") });
