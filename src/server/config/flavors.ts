@@ -89,7 +89,7 @@ function whyMissing(file: ConfigFile, flavor: string): Omit<Problem, "file"> | u
   }
   const names = flavorNames(file);
   return {
-    problem: `there is no flavor ${JSON.stringify(flavor.slice(0, 64))}`,
+    problem: `there is no flavor ${JSON.stringify(flavor.slice(0, 64))}${flavor === "dev" ? ", the one where none is chosen" : ""}`,
     remedy: `${didYouMean(flavor, names)}Choose ${names.join(", ") || "one"} with --flavor or SETTINGS_FLAVOR, or add it to the file.`,
   };
 }

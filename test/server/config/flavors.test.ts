@@ -282,7 +282,7 @@ describe("the complaints about a flavor", () => {
     [
       "an unknown flavor",
       "devel: {storage: memory}\nprod: {}",
-      { problem: /^there is no flavor "dev"$/, remedy: /Choose devel, prod with/ },
+      { problem: /^there is no flavor "dev", the one where none is chosen$/, remedy: /Choose devel, prod with/ },
     ],
   ];
   for (const [what, yaml, { problem, remedy, ...where }] of table) {
