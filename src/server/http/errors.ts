@@ -29,7 +29,7 @@ export interface ErrorHandling {
 /** RFC 9110, 15.5.9: whoever was too slow is not waited for any longer. */
 const timedOut = 408;
 const failures = new WeakMap<Context["req"], Error>();
-const keptHeaders = ["allow", "connection", "retry-after", "www-authenticate"];
+const keptHeaders = ["allow", "connection", "location", "range", "retry-after", "www-authenticate"];
 
 /** Why a request failed, once `errorHandling` has seen it; for the request log. */
 export function failureOf(request: Context["req"]): Error | undefined {
@@ -40,7 +40,7 @@ export function failureOf(request: Context["req"]): Error | undefined {
  * The one exit for errors: everything the inner middleware throws becomes an answer here. A `RegistryError` is told
  * as it is; a client that hung up is told nothing; anything else is a fault: `onFault` is called and the client gets
  * a 500 without internals. Headers set further out are kept, those of the failed answer are dropped (but `Allow`,
- * `Retry-After` and `WWW-Authenticate`). An answer that had begun is cut, so that it never looks complete.
+ * `Location`, `Range`, `Retry-After` and `WWW-Authenticate`). An answer that had begun is cut, so that it never looks complete.
  */
 export function errorHandling({ render, onFault }: ErrorHandling): Middleware {
   return async (ctx, next) => {

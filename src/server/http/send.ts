@@ -3,7 +3,8 @@ import type { ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
 import type { Context } from "koa";
 import { ClientGone } from "./hang-up.ts";
-import { parseRange, type ByteRange } from "./range.ts";
+import { multipart } from "./multipart.ts";
+import { parseRange, parseRanges, type ByteRange } from "./range.ts";
 import { milliseconds } from "./timeout.ts";
 
 /** An object to be sent: its whole size in bytes, and how to open all or a part of it. */
@@ -28,9 +29,7 @@ export async function sendObject(ctx: Context, object: Sendable): Promise<void> 
   const range = wantedRange(ctx, object);
   ctx.set({ "Content-Type": "application/octet-stream", ...object.headers, "Accept-Ranges": "bytes" });
   if (range === "unsatisfiable") {
-    ctx.status = 416;
-    ctx.set({ "Content-Range": `bytes */${object.size}`, "Content-Length": "0" });
-    begin(ctx).end();
+    refuseRange(ctx, object);
     return;
   }
   const { start, end } = range ?? { start: 0, end: object.size };
@@ -43,12 +42,42 @@ export async function sendObject(ctx: Context, object: Sendable): Promise<void> 
   else response.end();
 }
 
+/**
+ * As `sendObject`, but a request for several ranges is answered with `multipart/byteranges` (RFC 9110, 14.6) instead of
+ * the whole.
+ */
+export async function sendRanges(ctx: Context, object: Sendable): Promise<void> {
+  const ranges = rangesApply(ctx, object) ? parseRanges(ctx.get("Range"), object.size) : undefined;
+  if (ranges === undefined) {
+    await sendObject(ctx, object);
+    return;
+  }
+  ctx.set({ ...object.headers, "Accept-Ranges": "bytes" });
+  if (ranges === "unsatisfiable") {
+    refuseRange(ctx, object);
+    return;
+  }
+  const { boundary, length, source } = await multipart(object, ranges);
+  ctx.status = 206;
+  ctx.set({ "Content-Type": `multipart/byteranges; boundary=${boundary}`, "Content-Length": String(length) });
+  await copy(source, begin(ctx), length, object.idleTimeout ?? 0);
+}
+
+function wantedRange(ctx: Context, object: Sendable): ReturnType<typeof parseRange> {
+  return rangesApply(ctx, object) ? parseRange(ctx.get("Range"), object.size) : undefined;
+}
+
 /** `If-Range` with another validator than ours means that the client's part is of another object: send it whole. */
-function wantedRange(ctx: Context, { size, headers = {} }: Sendable): ReturnType<typeof parseRange> {
-  if (ctx.method !== "GET") return undefined;
+function rangesApply(ctx: Context, { headers = {} }: Sendable): boolean {
+  if (ctx.method !== "GET") return false;
   const condition = ctx.get("If-Range");
-  const validators = [headers["ETag"], headers["Last-Modified"]];
-  return condition === "" || validators.includes(condition) ? parseRange(ctx.get("Range"), size) : undefined;
+  return condition === "" || [headers["ETag"], headers["Last-Modified"]].includes(condition);
+}
+
+function refuseRange(ctx: Context, { size }: Sendable): void {
+  ctx.status = 416;
+  ctx.set({ "Content-Range": `bytes */${size}`, "Content-Length": "0" });
+  begin(ctx).end();
 }
 
 /** Takes the response from Koa: what is sent here is awaited here. */

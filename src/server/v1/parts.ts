@@ -1,5 +1,6 @@
 import type { SearchIndex } from "../../drivers/search/search-index.ts";
 import type { Access } from "../auth/access.ts";
+import type { Offload } from "../http/offload.ts";
 import type { FileLists } from "../registry/file-lists.ts";
 import type { ImagePush } from "../registry/image-push.ts";
 import type { Images } from "../registry/images.ts";
@@ -38,10 +39,5 @@ export interface V1Options {
   readonly idleTimeout: number;
   /** The cross-origin headers that 0.7 sent on searches and image lists, where `cors` is not configured. */
   readonly fixedCors: boolean;
-  /** Who sends layers in our place. */
-  readonly offload: {
-    readonly xAccelPrefix: string | undefined;
-    readonly xSendfile: boolean;
-    readonly redirect: boolean;
-  };
+  readonly offload: Offload;
 }

@@ -1,0 +1,251 @@
+import type { StorageDriver } from "../../drivers/storage/driver.ts";
+import { isNotFound } from "../../drivers/storage/errors.ts";
+import { RegistryError } from "../errors.ts";
+import type { Blobs } from "./blobs.ts";
+import { differs, digestParts, Hashing, verified, type Algorithm, type Digest } from "./digest.ts";
+import type { Documents } from "./documents.ts";
+import type { LinkedBlobs } from "./linked-blobs.ts";
+import type { OciName } from "./oci-names.ts";
+import { uploadsPrefix } from "./paths.ts";
+import { UploadChunks, type Chunk } from "./upload-chunks.ts";
+import { UploadIds, type UploadId, type UploadIdentity } from "./upload-id.ts";
+
+/** The body of one request. */
+export interface UploadBody {
+  readonly source: AsyncIterable<Uint8Array>;
+  /** In bytes, where the client has announced it. */
+  readonly length?: number | undefined;
+  /** Which bytes of the blob it is, where the client has said so; `end` is the first that it is not. */
+  readonly range?: { readonly start: number; readonly end: number } | undefined;
+}
+
+/** Bounds of uploads. */
+export interface UploadLimits {
+  /** The largest blob, in bytes; 0 sets no limit. */
+  readonly maxSize: number;
+  /** Hours after which an upload counts as abandoned when nothing more came. */
+  readonly maxAge: number;
+}
+
+/** How many uploads that are over are remembered; others are told by what is left of them in the store. */
+const remembered = 10_000;
+const hour = 3_600_000;
+
+/**
+ * Blobs on their way into a repository (design: each request's body is one immutable object, all state is in the store,
+ * any process goes on with any upload). Everything about an upload that is over, abandoned, of another repository or never
+ * began rejects with BLOB_UPLOAD_UNKNOWN.
+ */
+export class Uploads {
+  readonly #driver: StorageDriver;
+  readonly #blobs: Blobs;
+  readonly #links: LinkedBlobs;
+  readonly #limits: UploadLimits;
+  readonly #ids: UploadIds;
+  readonly #chunks: UploadChunks;
+  readonly #over = new Set<UploadId>();
+
+  constructor(parts: {
+    readonly driver: StorageDriver;
+    readonly documents: Documents;
+    readonly blobs: Blobs;
+    readonly linkedBlobs: LinkedBlobs;
+    readonly limits: UploadLimits;
+  }) {
+    this.#driver = parts.driver;
+    this.#blobs = parts.blobs;
+    this.#links = parts.linkedBlobs;
+    this.#limits = parts.limits;
+    this.#ids = new UploadIds(parts.driver, parts.documents);
+    this.#chunks = new UploadChunks(parts.driver, parts.documents);
+  }
+
+  /** Begins an upload; nothing is written. `algorithm` is what the digest is expected to have, any other will do. */
+  async start(name: OciName, algorithm: Algorithm = "sha256"): Promise<UploadId> {
+    return await this.#ids.issue(name, algorithm);
+  }
+
+  /** How many bytes have arrived. */
+  async size(name: OciName, id: string): Promise<number> {
+    return (await this.#open(name, id)).size;
+  }
+
+  /**
+   * Adds a body to the end, and answers how many bytes there are now. A body that breaks off adds nothing. Rejects with
+   * BLOB_UPLOAD_OUT_OF_ORDER when it is for another place, or another body came first, SIZE_INVALID when it is not as long
+   * as it said, BODY_TOO_LARGE.
+   */
+  async append(name: OciName, text: string, body: UploadBody): Promise<number> {
+    const { id, size: offset, algorithm } = await this.#open(name, text);
+    const source = this.#checked(body, offset);
+    const hashing = offset === 0 ? new Hashing(algorithm) : undefined;
+    const kept = await this.#chunks.keep(id, hashing?.through(source) ?? source, body.length);
+    if (kept.size === 0) {
+      await this.#chunks.drop(id, kept.uuid);
+      return offset;
+    }
+    const isAdded = await this.#chunks.add(id, { ...kept, offset, digest: hashing?.digest() });
+    if (this.#over.has(id)) await this.#end(id, true);
+    if (isAdded && !this.#over.has(id)) return offset + kept.size;
+    await this.#open(name, text);
+    throw outOfOrder();
+  }
+
+  /**
+   * Makes the upload, with `body` as its end, a blob of the repository. A failure leaves the upload as it was before.
+   * Rejects with DIGEST_INVALID, and as `append` does.
+   */
+  async finish(name: OciName, text: string, digest: Digest, body?: UploadBody): Promise<void> {
+    const { id, chunks, size } = await this.#open(name, text);
+    const rest = body && { source: this.#checked(body, size), length: body.length };
+    try {
+      await this.#store(id, chunks, digest, rest);
+    } catch (error) {
+      throw isNotFound(error) ? unknown() : error;
+    }
+    await this.#links.link(name, digest);
+    await this.#end(id, chunks.length > 0);
+  }
+
+  /** Stores a whole blob in one request (OCI distribution 1.1, end-4b). Rejects with DIGEST_INVALID or BODY_TOO_LARGE. */
+  async put(name: OciName, digest: Digest, body: UploadBody): Promise<void> {
+    await this.#blobs.putAs(digest, this.#checked(body, 0), body.length);
+    await this.#links.link(name, digest);
+  }
+
+  /** Ends an upload for good. */
+  async cancel(name: OciName, text: string): Promise<void> {
+    const { id } = await this.#open(name, text);
+    await this.#chunks.cancel(id);
+    await this.#end(id, true);
+  }
+
+  /**
+   * Deletes what nobody has added to for `maxAge` hours: uploads and other content that never became a blob. `now` in
+   * milliseconds since 1970. Answers how many objects went.
+   */
+  async reap(now = Date.now()): Promise<number> {
+    const oldest = now - this.#limits.maxAge * hour;
+    let removed = 0;
+    let group: { readonly name: string; readonly keys: string[]; newest: number } | undefined;
+    const end = async (): Promise<void> => {
+      if (!group || group.newest >= oldest) return;
+      // What says that an upload was cancelled comes first in order, and goes last.
+      for (const key of group.keys.reverse()) await this.#driver.delete(key);
+      removed += group.keys.length;
+    };
+    for await (const { key, modified } of this.#driver.list(uploadsPrefix)) {
+      const [name = ""] = key.slice(uploadsPrefix.length + 1).split("/", 1);
+      if (group?.name !== name) {
+        await end();
+        group = { name, keys: [], newest: 0 };
+      }
+      group.keys.push(key);
+      group.newest = Math.max(group.newest, modified.getTime());
+    }
+    await end();
+    return removed;
+  }
+
+  async #open(
+    name: OciName,
+    text: string,
+  ): Promise<UploadIdentity & { readonly chunks: readonly Chunk[]; readonly size: number }> {
+    const identity = await this.#ids.read(name, text);
+    if (!identity || this.#over.has(identity.id)) throw unknown();
+    const { chunks, size, isCancelled } = await this.#chunks.list(identity.id);
+    const isAbandoned = chunks.length === 0 && Date.now() - identity.begun.getTime() > this.#limits.maxAge * hour;
+    if (isCancelled || isAbandoned) throw unknown();
+    return { ...identity, chunks, size };
+  }
+
+  async #store(
+    id: UploadId,
+    chunks: readonly Chunk[],
+    digest: Digest,
+    rest: Pick<UploadBody, "source" | "length"> | undefined,
+  ): Promise<void> {
+    const [first, ...more] = chunks;
+    if (!first) {
+      await this.#blobs.putAs(digest, rest?.source ?? nothing(), rest ? rest.length : 0);
+    } else if (more.length > 0 || rest) {
+      await this.#blobs.putAs(digest, this.#joined(id, chunks, rest?.source));
+    } else {
+      await this.#requireDigest(id, first, digest);
+      await this.#blobs.adopt(this.#chunks.dataKey(id, first), digest, first.size);
+    }
+  }
+
+  /** Only a digest of another algorithm than was expected needs the bytes once more. */
+  async #requireDigest(id: UploadId, chunk: Chunk, digest: Digest): Promise<void> {
+    if (chunk.digest === digest) return;
+    if (chunk.digest && digestParts(chunk.digest).algorithm === digestParts(digest).algorithm) {
+      throw differs(chunk.digest);
+    }
+    const bytes = verified(await this.#chunks.read(id, chunk), digest);
+    while (!(await bytes.next()).done);
+  }
+
+  async *#joined(
+    id: UploadId,
+    chunks: readonly Chunk[],
+    rest: AsyncIterable<Uint8Array> | undefined,
+  ): AsyncGenerator<Uint8Array> {
+    for (const chunk of chunks) yield* await this.#chunks.read(id, chunk);
+    if (rest) yield* rest;
+  }
+
+  /** What is left in the store when this fails is reaped. */
+  async #end(id: UploadId, hasChunks: boolean): Promise<void> {
+    this.#over.add(id);
+    for (const oldest of this.#over) {
+      if (this.#over.size <= remembered) break;
+      this.#over.delete(oldest);
+    }
+    if (hasChunks) await this.#chunks.remove(id).catch(() => undefined);
+  }
+
+  /** The bytes of a body for the place `offset`, that throw when they are not what the body promised, or too many. */
+  #checked({ source, length, range }: UploadBody, offset: number): AsyncIterable<Uint8Array> {
+    const room = this.#limits.maxSize > 0 ? this.#limits.maxSize - offset : Infinity;
+    if (range && range.start !== offset) throw outOfOrder();
+    const expected = range && range.end - range.start;
+    if (expected !== undefined && length !== undefined && length !== expected) throw wrongSize(expected, length);
+    if ((length ?? 0) > room) throw this.#tooLarge();
+    return this.#counted(source, expected, room);
+  }
+
+  async *#counted(
+    source: AsyncIterable<Uint8Array>,
+    expected: number | undefined,
+    room: number,
+  ): AsyncGenerator<Uint8Array> {
+    let count = 0;
+    for await (const bytes of source) {
+      count += bytes.length;
+      if (count > room) throw this.#tooLarge();
+      yield bytes;
+    }
+    if (expected !== undefined && count !== expected) throw wrongSize(expected, count);
+  }
+
+  #tooLarge(): RegistryError {
+    return new RegistryError("BODY_TOO_LARGE", { detail: `at most ${this.#limits.maxSize} bytes are accepted here` });
+  }
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {
+  // Yields nothing.
+}
+
+function unknown(): RegistryError {
+  return new RegistryError("BLOB_UPLOAD_UNKNOWN");
+}
+
+function outOfOrder(): RegistryError {
+  return new RegistryError("BLOB_UPLOAD_OUT_OF_ORDER");
+}
+
+function wrongSize(expected: number, found: number): RegistryError {
+  return new RegistryError("SIZE_INVALID", { detail: `Content-Range has ${expected} bytes, the body ${found}` });
+}

@@ -1,0 +1,45 @@
+import type Router from "@koa/router";
+import { matchesEtag } from "../http/conditional.ts";
+import { handedOver, type Offload } from "../http/offload.ts";
+import { sendRanges } from "../http/send.ts";
+import { parseDigest } from "../registry/digest.ts";
+import type { LinkedBlobs } from "../registry/linked-blobs.ts";
+import { parseOciName } from "../registry/oci-names.ts";
+
+/** What blobs are served from. */
+export interface BlobParts {
+  readonly linkedBlobs: LinkedBlobs;
+  /** Who sends blobs in our place. */
+  readonly offload: Offload;
+  /** Seconds that a client may take nothing before it is cut off; 0 is for ever. */
+  readonly idleTimeout: number;
+}
+
+/** Blobs are what their digest says for ever; caches that several users share must not keep what one was allowed. */
+const forEver = "max-age=31536000, immutable";
+
+/** Reading and deleting blobs (OCI distribution 1.1, end-2 and end-10). */
+export function blobRoutes(router: Router, { linkedBlobs, offload, idleTimeout }: BlobParts): void {
+  const path = "/v2/*name/blobs/:digest";
+
+  router.get(path, async (ctx) => {
+    const name = parseOciName(ctx.params["name"] ?? "");
+    const digest = parseDigest(ctx.params["digest"] ?? "");
+    const blob = await linkedBlobs.find(name, digest);
+    const etag = `"${digest}"`;
+    const headers = { "Docker-Content-Digest": digest, ETag: etag, "Cache-Control": forEver };
+    ctx.set(headers);
+    if (matchesEtag(ctx.get("If-None-Match"), etag)) {
+      ctx.status = 304;
+    } else if (ctx.method === "HEAD" || !(await handedOver(ctx, blob, offload))) {
+      await sendRanges(ctx, { size: blob.size, open: blob.open, headers, idleTimeout });
+    }
+  });
+
+  router.delete(path, async (ctx) => {
+    const name = parseOciName(ctx.params["name"] ?? "");
+    await linkedBlobs.unlink(name, parseDigest(ctx.params["digest"] ?? ""));
+    ctx.status = 202;
+    ctx.body = "";
+  });
+}
