@@ -1,7 +1,7 @@
 import type { Readable } from "node:stream";
 import type { ByteRange, StorageDriver } from "../../drivers/storage/driver.ts";
 import { RegistryError } from "../errors.ts";
-import { isDigest, type Descriptor, type Digest } from "./digest.ts";
+import { digestOf, isDigest, type Descriptor, type Digest } from "./digest.ts";
 import { isObject, parseJson, type Documents } from "./documents.ts";
 import { isImageId, type ImageId } from "./names.ts";
 import { blobKey, imageKey, layerRecordKey } from "./paths.ts";
@@ -44,9 +44,14 @@ export class Images {
     this.#documents = documents;
   }
 
-  /** An image is in progress from the first byte of its push, before it exists, so that nothing half is ever read. */
+  /**
+   * An image is in progress from the first byte of its push, before it exists, so that nothing half is ever read. The
+   * checksum that names its layer ends that; the mark is removed after it, and counts no more when that was cut short.
+   */
   async state(id: ImageId): Promise<ImageState> {
-    if (await this.#documents.has(imageKey(id, "_inprogress"))) return "inProgress";
+    if (await this.#documents.has(imageKey(id, "_inprogress"))) {
+      return (await this.#isCommitted(id)) ? "complete" : "inProgress";
+    }
     return (await this.#documents.has(imageKey(id, "json"))) ? "complete" : "absent";
   }
 
@@ -93,10 +98,8 @@ export class Images {
 
   /** The layer that the accepted checksum names, else the old registry's file. Rejects with IMAGE_UNKNOWN. */
   async layer(id: ImageId): Promise<Layer> {
-    for (const checksum of await this.checksums(id)) {
-      const record = isDigest(checksum) ? await this.layerRecord(layerRecordKey(id, checksum)) : undefined;
-      if (record) return this.#layerAt(blobKey(record.digest), record.size);
-    }
+    const record = await this.#acceptedLayer(id);
+    if (record) return this.#layerAt(blobKey(record.digest), record.size);
     const size = await this.#documents.size(imageKey(id, "layer"));
     if (size === undefined) throw new RegistryError("IMAGE_UNKNOWN");
     return this.#layerAt(imageKey(id, "layer"), size);
@@ -105,7 +108,22 @@ export class Images {
   /** The record at `key`, or undefined. */
   async layerRecord(key: string): Promise<LayerRecord | undefined> {
     const value = await this.#documents.readJson(key);
-    return isObject(value) ? (value as unknown as LayerRecord) : undefined;
+    return isLayerRecord(value) ? value : undefined;
+  }
+
+  /** The Python registry wrote checksums while images were in progress, but it left no records of layers. */
+  async #isCommitted(id: ImageId): Promise<boolean> {
+    const record = await this.#acceptedLayer(id);
+    const json = record && (await this.#documents.read(imageKey(id, "json")));
+    return json !== undefined && record?.json === digestOf(json);
+  }
+
+  async #acceptedLayer(id: ImageId): Promise<LayerRecord | undefined> {
+    for (const checksum of await this.checksums(id)) {
+      const record = isDigest(checksum) ? await this.layerRecord(layerRecordKey(id, checksum)) : undefined;
+      if (record) return record;
+    }
+    return undefined;
   }
 
   #layerAt(key: string, size: number): Layer {
@@ -118,4 +136,10 @@ export class Images {
       localPath: this.#driver.localPath(key),
     };
   }
+}
+
+function isLayerRecord(value: unknown): value is LayerRecord {
+  if (!isObject(value)) return false;
+  const digests = [value["digest"], value["payload"], value["json"]];
+  return digests.every((text) => typeof text === "string" && isDigest(text)) && typeof value["size"] === "number";
 }

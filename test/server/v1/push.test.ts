@@ -1,5 +1,8 @@
 import { createHash } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { expect } from "chai";
+import { removeFolder, temporaryFolder } from "../../support/program.ts";
 import { RawConnection } from "../../support/raw-connection.ts";
 import { startRegistry, type RegistryServer } from "../../support/registry-server.ts";
 import { imageOf, smallChain, tarOf } from "../../support/v1-images.ts";
@@ -48,6 +51,24 @@ describe("a V1 push", () => {
     await put(image, "layer", Buffer.from("another"));
     expect((await claim(image, payloadOf(image.json, layer))).status).to.equal(200);
     expect((await server.client.send("GET", `/v1/images/${image.id}/layer`)).body.equals(layer)).to.equal(true);
+  });
+
+  it("is complete once its checksum is accepted, although the server was killed before it took the mark away", async () => {
+    const folder = await temporaryFolder();
+    const killed = await startRegistry({ storage: "local", storage_path: folder });
+    try {
+      const image = imageOf(await tarOf("a", 100));
+      await killed.client.pushImage(image);
+      await writeFile(join(folder, "images", image.id, "_inprogress"), "true");
+      await killed.client.expect([200], "GET", `/v1/images/${image.id}/layer`);
+      const again = await killed.client.send("PUT", `/v1/images/${image.id}/json`, { body: Buffer.from('{"id":1}') });
+      expect(again.status).to.equal(400);
+      const repeated = await killed.client.send("PUT", `/v1/images/${image.id}/json`, { body: image.json });
+      expect(repeated.status).to.equal(409);
+    } finally {
+      await killed.close();
+      await removeFolder(folder);
+    }
   });
 
   it("forgets layers that were put with another JSON", async () => {
