@@ -12,18 +12,26 @@ import { Events } from "./registry/events.ts";
 import { keepSearchIndex } from "./events/search.ts";
 import { RegistryError } from "./errors.ts";
 import { cors } from "./http/cors.ts";
-import { errorHandling, strayErrors } from "./http/errors.ts";
+import { errorHandling, strayErrors, type Failure, type Rendered } from "./http/errors.ts";
+import type { Offload } from "./http/offload.ts";
 import { clientBehind } from "./http/proxy.ts";
 import { requestFacts, requestLog } from "./http/request-log.ts";
 import { requestTarget } from "./http/target.ts";
 import type { Log } from "./log.ts";
 import { LayerAnalysis } from "./registry/layers/analysis.ts";
 import { readPrivilegedKey } from "./pem.ts";
+import { reapUploads } from "./registry/reaper.ts";
 import { createRegistry, type Registry } from "./registry/registry.ts";
 import type { App } from "./run.ts";
 import { openStore, translateStorageErrors, type Store } from "./store.ts";
 import { renderV1, v1, v1Headers } from "./v1/index.ts";
 import type { V1Options } from "./v1/parts.ts";
+import { renderV2 } from "./v2/answer.ts";
+import { isV2Path, v2, v2Headers } from "./v2/index.ts";
+import type { V2Parts } from "./v2/parts.ts";
+
+/** Hours after which an upload that nothing more comes for is removed. */
+const abandonedHours = 24;
 
 /** What an application knows of the process that it runs in. */
 export interface AppEnvironment {
@@ -71,8 +79,22 @@ export async function createApp(settings: Settings, environment: AppEnvironment)
     const events = new Events((err, event) => {
       log.error({ err, event }, "What is derived from the store was not brought up to date");
     });
-    const registry = createRegistry({ driver: store.driver, events, analysis });
+    const registry = createRegistry({
+      driver: store.driver,
+      events,
+      analysis,
+      limits: { maxSize: settings.http.max_layer_size, maxAge: abandonedHours },
+    });
     const access = await openAccessControl(settings, environment, registry);
+    if (environment.isFirst) {
+      keep(
+        reapUploads(registry.uploads, {
+          onError: (err) => {
+            log.error({ err }, "Abandoned uploads could not be removed");
+          },
+        }),
+      );
+    }
     keep(keepSearchIndex({ search, events, registry, log, fill: environment.isFirst }));
     const probes = health({ checks: checksOf(store, search), onChange: told(log) });
     const app = new Koa();
@@ -122,10 +144,12 @@ function compose(app: Koa, { settings, environment, store, search, registry, acc
   app.use(health);
   if (settings.cors) app.use(cors(settings.cors));
   app.use(v1Headers(environment));
-  app.use(errorHandling({ render: renderV1, onFault }));
+  app.use(v2Headers({ v1UserAgents: new RegExp(settings.v1_user_agents) }));
+  app.use(errorHandling({ render, onFault }));
   app.use(requestTarget);
   app.use(unanswered);
   app.use(translateStorageErrors(onFault));
+  app.use(v2(v2Parts(settings, registry, access)));
   app.use(
     v1({
       ...registry,
@@ -140,6 +164,22 @@ function compose(app: Koa, { settings, environment, store, search, registry, acc
       },
     }),
   );
+}
+
+/** Failures in the form of the protocol that the client speaks. */
+function render(failure: Failure, ctx: Koa.Context): Rendered {
+  return isV2Path(ctx.path) ? renderV2(failure) : renderV1(failure);
+}
+
+function v2Parts(settings: Settings, registry: Registry, access: Access): V2Parts {
+  return {
+    ...registry,
+    offload: offloadOf(settings),
+    idleTimeout: settings.http.idle_timeout,
+    // Relative, unless the operator says what clients call us: what is between us is not ours to guess.
+    location: (_ctx, path) => (settings.public_url === undefined ? path : new URL(path, settings.public_url).href),
+    access,
+  };
 }
 
 /** What no route has answered becomes an error like all others. */
@@ -196,10 +236,14 @@ function v1Options(settings: Settings, { version, flavor, host, debug }: AppEnvi
     maxLayerSize: settings.http.max_layer_size,
     idleTimeout: settings.http.idle_timeout,
     fixedCors: settings.cors === undefined,
-    offload: {
-      xAccelPrefix: settings.nginx_x_accel_redirect,
-      xSendfile: settings.apache_x_sendfile,
-      redirect: settings.storage_redirect,
-    },
+    offload: offloadOf(settings),
+  };
+}
+
+function offloadOf(settings: Settings): Offload {
+  return {
+    xAccelPrefix: settings.nginx_x_accel_redirect,
+    xSendfile: settings.apache_x_sendfile,
+    redirect: settings.storage_redirect,
   };
 }

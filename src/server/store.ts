@@ -37,7 +37,11 @@ export async function openStore(settings: Settings, log: Log): Promise<Store> {
     });
   return {
     driver: checked(cache ? cached(storage, cache) : storage),
-    pingCache: cache && (async () => { await cache.ping(); }),
+    pingCache:
+      cache &&
+      (async () => {
+        await cache.ping();
+      }),
     close: async () => {
       await storage.close();
       await cache?.close();

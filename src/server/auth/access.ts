@@ -3,8 +3,10 @@ import { RegistryError } from "../errors.ts";
 import { repositoryOfText, type ImageId, type RepositoryName } from "../registry/names.ts";
 import { verify, type SignedRequest } from "./signature.ts";
 
-/** Decides what V1 requests may do. */
+/** Decides what requests may do. */
 export interface Access {
+  /** Whether the request may do everything. V2 has no tokens of an index server: it asks this alone. */
+  trusts(request: SignedRequest): boolean;
   /** Rejects with UNAUTHORIZED unless the request may do what its method says, to `repository` where one is named. */
   authorize(request: SignedRequest, repository?: RepositoryName): Promise<void>;
   /** The repository that the request's token is for; undefined without a token and for privileged requests. */
@@ -18,6 +20,7 @@ export interface Access {
 /** The registry is its own index, or somebody in front of it authenticates: everything that reaches it may pass. */
 export function openAccess(): Access {
   return {
+    trusts: () => true,
     authorize: async () => {
       await Promise.resolve();
     },
@@ -31,6 +34,7 @@ export function openAccess(): Access {
 export function privilegedAccess(access: Access, publicKey: KeyObject): Access {
   const privileged = (request: SignedRequest) => verify(request, publicKey);
   return {
+    trusts: (request) => privileged(request) || access.trusts(request),
     authorize: async (request, repository) => {
       if (!privileged(request)) await access.authorize(request, repository);
     },

@@ -22,6 +22,7 @@ export function indexServerAccess(endpoint: string, repositories: Repositories):
   const repositoryUrl = ({ namespace, name }: RepositoryName) =>
     `${base}/v1/repositories/${encodeURIComponent(namespace)}/${name}`;
   return {
+    trusts: () => false,
     authorize: async (request, repository) => {
       const token = parseToken(request);
       if (!token || !coversMethod(token, request.method)) throw unauthorized();

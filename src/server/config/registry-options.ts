@@ -2,6 +2,15 @@ import { z } from "zod";
 import { option } from "../../drivers/option.ts";
 import { kind, path, text, texts, webUrl } from "./values.ts";
 
+function isPattern(text: string): boolean {
+  try {
+    new RegExp(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 const logLevels = ["debug", "info", "warn", "error", "critical"] as const;
 
 /** What the registry says, whom it trusts, and how it is searched. */
@@ -44,6 +53,16 @@ export const registryOptions = {
     {
       description:
         "What X-Docker-Endpoints tells clients, such as one.example.com, two.example.com; else the Host they asked.",
+    },
+  ),
+  v1_user_agents: option(
+    text
+      .refine(isPattern, { error: "is no regular expression" })
+      .default("^(docker/(0|1\\.\\d)(\\.|\\s|$)|Go 1\\.1 package http$)"),
+    {
+      description:
+        "Which clients, by their User-Agent, are not told that this registry speaks V2: a regular expression; docker before 1.10.",
+      env: ["V1_USER_AGENTS"],
     },
   ),
   search_backend: option(text.transform((name) => (name === "sqlalchemy" ? "database" : name)).optional(), {

@@ -32,7 +32,7 @@ export class FileLists {
   async files(id: ImageId): Promise<FileList> {
     return await this.#derived(id, "_files", async () => {
       const layer = await this.#images.layer(id);
-      return this.#analysis.files(await layer.open());
+      return this.#analysis.files(opened(layer.open));
     });
   }
 
@@ -85,4 +85,9 @@ export class FileLists {
     const { size } = await this.#driver.stat(key);
     return { size, open: async () => await this.#driver.read(key) };
   }
+}
+
+/** The stream that `open` answers, opened when it is first read: an analysis may wait for its turn before that. */
+async function* opened(open: () => Promise<Readable>): AsyncGenerator<Uint8Array> {
+  yield* (await open()) as AsyncIterable<Uint8Array>;
 }

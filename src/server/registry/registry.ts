@@ -1,13 +1,18 @@
 import type { StorageDriver } from "../../drivers/storage/driver.ts";
 import type { Events } from "./events.ts";
 import { Blobs } from "./blobs.ts";
+import { Catalog } from "./catalog.ts";
 import { Documents } from "./documents.ts";
 import { FileLists } from "./file-lists.ts";
 import { ImagePush } from "./image-push.ts";
 import { Images } from "./images.ts";
 import type { LayerAnalysis } from "./layers/analysis.ts";
+import { LinkedBlobs } from "./linked-blobs.ts";
+import { Manifests } from "./manifests.ts";
+import { OciTags } from "./oci-tags.ts";
 import { Repositories } from "./repositories.ts";
 import { Tags } from "./tags.ts";
+import { Uploads, type UploadLimits } from "./uploads.ts";
 
 /** The core: what a registry holds and the rules by which it changes. Knows no protocol and no particular storage. */
 export interface Registry {
@@ -17,6 +22,11 @@ export interface Registry {
   readonly fileLists: FileLists;
   readonly repositories: Repositories;
   readonly tags: Tags;
+  readonly linkedBlobs: LinkedBlobs;
+  readonly uploads: Uploads;
+  readonly manifests: Manifests;
+  readonly ociTags: OciTags;
+  readonly catalog: Catalog;
 }
 
 /** What the core works with. Whoever gives these closes them. */
@@ -24,13 +34,16 @@ export interface RegistryParts {
   readonly driver: StorageDriver;
   readonly events: Events;
   readonly analysis: LayerAnalysis;
+  readonly limits: UploadLimits;
 }
 
 /** Puts the core together. */
-export function createRegistry({ driver, events, analysis }: RegistryParts): Registry {
+export function createRegistry({ driver, events, analysis, limits }: RegistryParts): Registry {
   const documents = new Documents(driver);
   const blobs = new Blobs(driver);
   const images = new Images(driver, documents);
+  const linkedBlobs = new LinkedBlobs({ driver, documents, blobs });
+  const ociTags = new OciTags(driver, documents);
   const repositories = new Repositories({ driver, documents, events });
   return {
     blobs,
@@ -39,5 +52,10 @@ export function createRegistry({ driver, events, analysis }: RegistryParts): Reg
     fileLists: new FileLists({ driver, images, analysis }),
     repositories,
     tags: new Tags({ driver, documents, images, repositories }),
+    linkedBlobs,
+    uploads: new Uploads({ driver, documents, blobs, linkedBlobs, limits }),
+    manifests: new Manifests({ driver, documents, blobs: linkedBlobs, tags: ociTags, events }),
+    ociTags,
+    catalog: new Catalog(driver),
   };
 }

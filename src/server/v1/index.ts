@@ -49,15 +49,11 @@ export function v1Headers({ version, flavor }: Pick<V1Options, "version" | "flav
   };
 }
 
-/**
- * Failures as V1 clients read them. Below `/v2` they are plain text: docker 1.8 to 1.10 falls back to V1 when it finds no
- * JSON there, and panics at JSON that is not V2's.
- */
-export function renderV1(failure: Failure, { path }: { readonly path: string }): Rendered {
-  const isProbe = /^\/v2(\/|$)/.test(path);
+/** Failures as V1 clients read them. */
+export function renderV1(failure: Failure): Rendered {
   return {
-    type: isProbe ? "text/plain; charset=utf-8" : "application/json",
-    body: isProbe ? failure.message : pythonJson({ error: failure.message }),
+    type: "application/json",
+    body: pythonJson({ error: failure.message }),
     headers: {
       "Cache-Control": "no-cache",
       Expires: "-1",

@@ -42,6 +42,7 @@ describe("a flavor", () => {
       workers: 1,
       apache_x_sendfile: false,
       storage_redirect: false,
+      v1_user_agents: "^(docker/(0|1\\.\\d)(\\.|\\s|$)|Go 1\\.1 package http$)",
       loglevel: "info",
       debug: false,
       standalone: true,

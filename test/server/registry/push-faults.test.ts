@@ -35,6 +35,7 @@ describe("the V1 core over storage that fails", () => {
     createRegistry({
       driver,
       analysis,
+      limits: { maxSize: 0, maxAge: 24 },
       events: new Events((error) => {
         throw error as Error;
       }),

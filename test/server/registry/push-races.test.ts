@@ -39,7 +39,7 @@ describe("one V1 image pushed by two processes", () => {
   });
 
   const over = (driver: StorageDriver): Registry =>
-    createRegistry({ driver, analysis, events: new Events(() => undefined) });
+    createRegistry({ driver, analysis, limits: { maxSize: 0, maxAge: 24 }, events: new Events(() => undefined) });
   const begin = async ({ push }: Registry) => {
     await push.putDocument(parseImageDocument(id, json), async () => await Promise.resolve(true));
   };

@@ -54,18 +54,6 @@ const rows: readonly Row[] = [
   { request: "OPTIONS /v1/users/", status: 200, answerHeaders: { allow: /POST/ } },
   { request: "GET /v1/", status: 404, answer: '{"error": "Not found"}' },
   { request: "GET /v1/images/", status: 404 },
-  {
-    request: "GET /v2/",
-    status: 404,
-    answer: "Not found",
-    answerHeaders: { "docker-distribution-api-version": undefined, "content-type": "text/plain; charset=utf-8" },
-  },
-  {
-    what: "docker 1.10, which panics at JSON that is not V2's,",
-    request: "POST /v2/foo/bar/blobs/uploads/",
-    status: 404,
-    answer: "Not found",
-  },
   { request: "GET /v2x", status: 404, answer: '{"error": "Not found"}' },
 
   { request: "GET /v1/search?q=x", status: 200, answer: /"num_results": 0, .*"query": "x", "results": \[\]/ },

@@ -1,0 +1,38 @@
+import type { Context } from "koa";
+import { RegistryError } from "../errors.ts";
+
+/** Which part of a sorted list a request asks for: at most `n` items, from the first beyond `last`. */
+export interface PageQuery {
+  readonly n: number;
+  readonly last: string | undefined;
+}
+
+/** Reads `n` and `last` (OCI distribution 1.1, end-8). Without `n` it is `most`, and never more. Rejects with PAGINATION_INVALID. */
+export function pageQuery({ URL: { searchParams } }: Pick<Context, "URL">, most: number): PageQuery {
+  const n = searchParams.get("n");
+  if (n !== null && !/^\d{1,9}$/.test(n)) {
+    throw new RegistryError("PAGINATION_INVALID", { detail: "n is a number from 0" });
+  }
+  return { n: Math.min(n === null ? most : Number(n), most), last: searchParams.get("last") ?? undefined };
+}
+
+/** Takes a page of `items`, and tells the client by `Link` where the next one begins if there is more. */
+export async function page<T>(
+  ctx: Pick<Context, "set" | "path">,
+  items: AsyncIterable<T>,
+  { n }: PageQuery,
+  nextQuery: (last: T) => Readonly<Record<string, string>>,
+): Promise<readonly T[]> {
+  const taken: T[] = [];
+  if (n === 0) return taken;
+  for await (const item of items) {
+    const last = taken.at(-1);
+    if (taken.length === n && last !== undefined) {
+      const query = new URLSearchParams({ ...nextQuery(last), n: String(n) });
+      ctx.set("Link", `<${ctx.path}?${query.toString()}>; rel="next"`);
+      break;
+    }
+    taken.push(item);
+  }
+  return taken;
+}

@@ -1,0 +1,146 @@
+import type { StorageDriver } from "../../drivers/storage/driver.ts";
+import { RegistryError } from "../errors.ts";
+import { digestAs, digestParts, parseDigest, type Digest } from "./digest.ts";
+import { isObject, type Documents } from "./documents.ts";
+import type { Events } from "./events.ts";
+import type { LinkedBlobs } from "./linked-blobs.ts";
+import { parseManifest, referrer, type Manifest, type Referrer } from "./manifest.ts";
+import type { OciName, OciTag, Reference } from "./oci-names.ts";
+import type { OciTags } from "./oci-tags.ts";
+import { blobKey, manifestLinkKey, referrerKey, referrersPrefix } from "./paths.ts";
+
+/** A manifest as it was pushed. */
+export interface StoredManifest {
+  readonly digest: Digest;
+  readonly bytes: Buffer;
+  readonly mediaType: string;
+}
+
+/** What a push of a manifest wants to be: named by tags, by a digest, or both. */
+export interface ManifestPush {
+  readonly bytes: Buffer;
+  readonly contentType: string | undefined;
+  /** The digest that the client expects; sha256 of the bytes by default. */
+  readonly digest: Digest | undefined;
+  readonly tags: readonly OciTag[];
+}
+
+/** The manifests of repositories. A repository has those that were pushed to it. */
+export class Manifests {
+  readonly #driver: StorageDriver;
+  readonly #documents: Documents;
+  readonly #blobs: LinkedBlobs;
+  readonly #tags: OciTags;
+  readonly #events: Events;
+
+  constructor(parts: {
+    readonly driver: StorageDriver;
+    readonly documents: Documents;
+    readonly blobs: LinkedBlobs;
+    readonly tags: OciTags;
+    readonly events: Events;
+  }) {
+    this.#driver = parts.driver;
+    this.#documents = parts.documents;
+    this.#blobs = parts.blobs;
+    this.#tags = parts.tags;
+    this.#events = parts.events;
+  }
+
+  /** Rejects with MANIFEST_UNKNOWN. */
+  async get(name: OciName, reference: Reference): Promise<StoredManifest> {
+    const digest = reference.kind === "digest" ? reference.digest : await this.#tags.digest(name, reference.tag);
+    if (digest === undefined || !(await this.has(name, digest))) throw unknown(reference);
+    const bytes = await this.#documents.read(blobKey(digest));
+    if (!bytes) throw unknown(reference);
+    return { digest, bytes, mediaType: parseManifest(bytes).mediaType };
+  }
+
+  async has(name: OciName, digest: Digest): Promise<boolean> {
+    return await this.#documents.has(manifestLinkKey(name, digest));
+  }
+
+  /**
+   * Keeps a manifest and points tags at it: content first, then the repository's link, then what refers to its subject, the
+   * tags last. Rejects with MANIFEST_INVALID, DIGEST_INVALID, or MANIFEST_BLOB_UNKNOWN when the repository lacks what the
+   * manifest needs. Answers the digest and the subject, if it has one.
+   */
+  async put(
+    name: OciName,
+    push: ManifestPush,
+  ): Promise<{ readonly digest: Digest; readonly subject: Digest | undefined }> {
+    const manifest = parseManifest(push.bytes, push.contentType);
+    const digest = digestAs(push.digest === undefined ? "sha256" : digestParts(push.digest).algorithm, push.bytes);
+    if (push.digest !== undefined && push.digest !== digest) {
+      throw new RegistryError("DIGEST_INVALID", { detail: `the manifest's digest is ${digest}` });
+    }
+    await this.#requireReferences(name, manifest);
+    await this.#keep(digest, push.bytes);
+    await this.#documents.write(manifestLinkKey(name, digest), digest);
+    if (manifest.subject !== undefined) {
+      const entry = JSON.stringify(referrer(manifest, digest, push.bytes.length));
+      await this.#documents.write(referrerKey(name, manifest.subject, digest), entry);
+    }
+    for (const tag of push.tags) await this.#tags.put(name, tag, digest);
+    await this.#events.emit({ type: "repository.updated", repository: name });
+    return { digest, subject: manifest.subject };
+  }
+
+  /** Removes the manifest and every tag that names it; the tags first, so that none is left without it. */
+  async delete(name: OciName, digest: Digest): Promise<void> {
+    if (!(await this.has(name, digest))) throw unknown({ kind: "digest", digest });
+    for await (const tag of this.#tags.list(name)) {
+      if ((await this.#tags.digest(name, tag)) === digest) await this.#tags.delete(name, tag);
+    }
+    const subject = await this.#subjectOf(digest);
+    if (subject !== undefined) await this.#documents.delete(referrerKey(name, subject, digest));
+    await this.#documents.delete(manifestLinkKey(name, digest));
+  }
+
+  /** The manifests that name `subject`, in the order of their digests, from the first beyond `after`. */
+  async *referrers(
+    name: OciName,
+    subject: Digest,
+    { artifactType, after }: { readonly artifactType?: string | undefined; readonly after?: string | undefined } = {},
+  ): AsyncGenerator<Referrer> {
+    const start = after === undefined ? undefined : referrerKey(name, subject, parseDigest(after));
+    for await (const { key } of this.#driver.list(referrersPrefix(name, subject), start)) {
+      const entry = await this.#documents.readJson(key);
+      if (!isReferrer(entry) || (artifactType !== undefined && entry.artifactType !== artifactType)) continue;
+      if (await this.has(name, entry.digest)) yield entry;
+    }
+  }
+
+  async #requireReferences(name: OciName, { blobs, manifests }: Manifest): Promise<void> {
+    for (const digest of new Set(blobs)) {
+      if (!(await this.#blobs.has(name, digest))) throw missing(digest);
+    }
+    for (const digest of new Set(manifests)) {
+      if (!(await this.has(name, digest))) throw missing(digest);
+    }
+  }
+
+  async #keep(digest: Digest, bytes: Buffer): Promise<void> {
+    if ((await this.#documents.size(blobKey(digest))) !== bytes.length)
+      await this.#documents.write(blobKey(digest), bytes);
+  }
+
+  async #subjectOf(digest: Digest): Promise<Digest | undefined> {
+    const bytes = await this.#documents.read(blobKey(digest));
+    return bytes && parseManifest(bytes).subject;
+  }
+}
+
+function isReferrer(value: unknown): value is Referrer {
+  if (!isObject(value) || typeof value["digest"] !== "string") return false;
+  return parseDigest(value["digest"]) === value["digest"];
+}
+
+function unknown(reference: Reference): RegistryError {
+  const detail = reference.kind === "tag" ? `no tag ${reference.tag}` : `no manifest ${reference.digest}`;
+  return new RegistryError("MANIFEST_UNKNOWN", { detail });
+}
+
+function missing(digest: Digest): RegistryError {
+  return new RegistryError("MANIFEST_BLOB_UNKNOWN", { detail: `the repository has no ${digest}` });
+}

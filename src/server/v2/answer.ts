@@ -1,0 +1,24 @@
+import type { Context } from "koa";
+import type { ErrorCode } from "../errors.ts";
+import type { Failure, Rendered } from "../http/errors.ts";
+
+/** Answers `value` as JSON. */
+export function answerJson(ctx: Context, value: unknown, type = "application/json"): void {
+  ctx.body = JSON.stringify(value);
+  ctx.set("Content-Type", type);
+}
+
+/** Codes of ours that the specification has another word for. */
+const specified: Partial<Record<ErrorCode | "INTERNAL", string>> = {
+  BLOB_UPLOAD_OUT_OF_ORDER: "BLOB_UPLOAD_INVALID",
+  BODY_TOO_LARGE: "SIZE_INVALID",
+  INTERNAL: "UNKNOWN",
+  METHOD_NOT_ALLOWED: "UNSUPPORTED",
+  NOT_FOUND: "NAME_UNKNOWN",
+};
+
+/** Failures as V2 clients read them (OCI distribution 1.1, error codes). */
+export function renderV2({ code, message, detail }: Failure): Rendered {
+  const error = { code: specified[code] ?? code, message, ...(detail !== undefined && { detail }) };
+  return { type: "application/json", body: JSON.stringify({ errors: [error] }) };
+}

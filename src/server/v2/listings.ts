@@ -1,0 +1,24 @@
+import type Router from "@koa/router";
+import { page, pageQuery } from "../http/page.ts";
+import { parseOciName } from "../registry/oci-names.ts";
+import { answerJson } from "./answer.ts";
+import type { V2Parts } from "./parts.ts";
+
+/** Clients that name no `n` get everything, as docker and skopeo expect, up to this many. */
+const mostTags = 100_000;
+const largestCatalogPage = 1000;
+
+/** The tags of a repository (OCI distribution 1.1, end-8) and the repositories of the registry (docker's `_catalog`). */
+export function listingRoutes(router: Router, { ociTags, catalog }: V2Parts): void {
+  router.get("/v2/_catalog", async (ctx) => {
+    const query = pageQuery(ctx, largestCatalogPage);
+    answerJson(ctx, { repositories: await page(ctx, catalog.list(query.last), query, (last) => ({ last })) });
+  });
+
+  router.get("/v2/*name/tags/list", async (ctx) => {
+    const name = parseOciName(ctx.params["name"] ?? "");
+    await ociTags.requireRepository(name);
+    const query = pageQuery(ctx, mostTags);
+    answerJson(ctx, { name, tags: await page(ctx, ociTags.list(name, query.last), query, (last) => ({ last })) });
+  });
+}

@@ -1,0 +1,94 @@
+import type Router from "@koa/router";
+import type { Context } from "koa";
+import { RegistryError } from "../errors.ts";
+import { bufferedBody } from "../http/body.ts";
+import { matchesEtag } from "../http/conditional.ts";
+import { ociIndex } from "../registry/manifest.ts";
+import type { StoredManifest } from "../registry/manifests.ts";
+import { parseOciName, parseOciTag, parseReference, type OciTag, type Reference } from "../registry/oci-names.ts";
+import { parseDigest } from "../registry/digest.ts";
+import { page, pageQuery } from "../http/page.ts";
+import { answerJson } from "./answer.ts";
+import type { V2Parts } from "./parts.ts";
+
+/** The largest manifest that is taken, in bytes; the specification wants at least this. */
+const largestManifest = 4 * 1024 * 1024;
+const mostTagsAtOnce = 100;
+const largestPage = 1000;
+
+/** Manifests and what refers to them (OCI distribution 1.1, end-3, end-7, end-9, end-12). */
+export function manifestRoutes(router: Router, { manifests, ociTags, location, idleTimeout }: V2Parts): void {
+  const path = "/v2/*name/manifests/:reference";
+
+  router.get(path, async (ctx) => {
+    const manifest = await manifests.get(parseOciName(ctx.params["name"] ?? ""), reference(ctx));
+    sendManifest(ctx, manifest);
+  });
+
+  router.put(path, async (ctx) => {
+    const name = parseOciName(ctx.params["name"] ?? "");
+    const wanted = reference(ctx);
+    const tags = wanted.kind === "tag" ? [wanted.tag] : tagsOfQuery(ctx);
+    const bytes = await bufferedBody(ctx, { limit: largestManifest, idleTimeout });
+    const { digest, subject } = await manifests.put(name, {
+      bytes,
+      contentType: ctx.get("Content-Type") || undefined,
+      digest: wanted.kind === "digest" ? wanted.digest : undefined,
+      tags,
+    });
+    ctx.status = 201;
+    ctx.set({ Location: location(ctx, `/v2/${name}/manifests/${digest}`), "Docker-Content-Digest": digest });
+    if (subject !== undefined) ctx.set("OCI-Subject", subject);
+    if (wanted.kind === "digest" && tags.length > 0) ctx.set("OCI-Tag", [...tags]);
+    ctx.body = "";
+  });
+
+  router.delete(path, async (ctx) => {
+    const name = parseOciName(ctx.params["name"] ?? "");
+    const wanted = reference(ctx);
+    if (wanted.kind === "tag") await ociTags.delete(name, wanted.tag);
+    else await manifests.delete(name, wanted.digest);
+    ctx.status = 202;
+    ctx.body = "";
+  });
+
+  router.get("/v2/*name/referrers/:digest", async (ctx) => {
+    const name = parseOciName(ctx.params["name"] ?? "");
+    const subject = parseDigest(ctx.params["digest"] ?? "");
+    const artifactType = ctx.URL.searchParams.get("artifactType") ?? undefined;
+    const query = pageQuery(ctx, largestPage);
+    const found = await page(
+      ctx,
+      manifests.referrers(name, subject, { artifactType, after: query.last }),
+      query,
+      (last) => ({
+        last: last.digest,
+        ...(artifactType !== undefined && { artifactType }),
+      }),
+    );
+    if (artifactType !== undefined) ctx.set("OCI-Filters-Applied", "artifactType");
+    answerJson(ctx, { schemaVersion: 2, mediaType: ociIndex, manifests: found }, ociIndex);
+  });
+}
+
+function reference(ctx: Context & { readonly params: Readonly<Record<string, string>> }): Reference {
+  return parseReference(ctx.params["reference"] ?? "");
+}
+
+function tagsOfQuery(ctx: Context): readonly OciTag[] {
+  const tags = ctx.URL.searchParams.getAll("tag").map(parseOciTag);
+  if (tags.length > mostTagsAtOnce)
+    throw new RegistryError("TAG_INVALID", { detail: `at most ${mostTagsAtOnce} tags` });
+  return tags;
+}
+
+function sendManifest(ctx: Context, { bytes, digest, mediaType }: StoredManifest): void {
+  const etag = `"${digest}"`;
+  ctx.set({ "Docker-Content-Digest": digest, ETag: etag });
+  if (matchesEtag(ctx.get("If-None-Match"), etag)) {
+    ctx.status = 304;
+    return;
+  }
+  ctx.body = bytes;
+  ctx.set("Content-Type", mediaType);
+}
