@@ -71,6 +71,7 @@ const common: Draft = {
   storage_redirect: "_env:STORAGE_REDIRECT",
   nginx_x_accel_redirect: "_env:NGINX_X_ACCEL_REDIRECT",
   apache_x_sendfile: "_env:APACHE_X_SENDFILE",
+  allow_sparse_indexes: "_env:ALLOW_SPARSE_INDEXES",
   v1_user_agents: "_env:V1_USER_AGENTS",
   search_backend: "_env:SEARCH_BACKEND",
   sqlalchemy_index_database: "_env:SQLALCHEMY_INDEX_DATABASE:sqlite:////tmp/docker-registry.db",
@@ -118,7 +119,11 @@ const boto = {
 };
 
 const flavors: Readonly<Record<string, Draft>> = {
-  local: { storage: "local", storage_path: "_env:STORAGE_PATH:/tmp/registry" },
+  local: {
+    storage: "local",
+    storage_path: "_env:STORAGE_PATH:/tmp/registry",
+    min_free: "_env:STORAGE_MIN_FREE",
+  },
   s3: {
     storage: "s3",
     storage_path: objectStorePath,

@@ -84,6 +84,7 @@ export async function createApp(settings: Settings, environment: AppEnvironment)
       events,
       analysis,
       limits: { maxSize: settings.http.max_layer_size, maxAge: abandonedHours },
+      allowSparseIndexes: settings.allow_sparse_indexes,
     });
     const access = await openAccessControl(settings, environment, registry);
     if (environment.isFirst) {

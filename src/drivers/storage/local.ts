@@ -12,6 +12,7 @@ import { exactly } from "./exact-size.ts";
 import { codeOf, notFound, readFailure, writeFailure } from "./local/failure.ts";
 import { streamFile, writeFile } from "./local/file-content.ts";
 import { Folders, syncFolder } from "./local/folders.ts";
+import { FreeSpace } from "./local/free-space.ts";
 import { copyDurably, place } from "./local/placement.ts";
 import { strayPrefix, Temporaries } from "./local/temporaries.ts";
 import { walkNames, walkObjects, type Tree } from "./local/walk.ts";
@@ -33,19 +34,24 @@ export const local = defineStorage({
       description: "Folder that the registry keeps its data in; made when it is missing.",
       env: ["STORAGE_PATH"],
     }),
+    min_free: option(z.int().min(0).default(0), {
+      description: "Bytes that have to be left on the disk for anything to be written.",
+      env: ["STORAGE_MIN_FREE"],
+    }),
   }),
-  open: async ({ storage_path: path }) => await openLocal(path),
+  open: async ({ storage_path: path, min_free: minFree }) => await openLocal(path, minFree),
 });
 
 /**
  * Opens the store in the folder `path`, making it when it is missing. Removes what killed processes left, beside the
  * work.
  */
-export async function openLocal(path: string): Promise<StorageDriver> {
+export async function openLocal(path: string, minFree = 0): Promise<StorageDriver> {
   try {
     await mkdir(path, { recursive: true });
     const root = await realpath(path);
-    return new LocalStorage(resolve(path), root, await Temporaries.in(join(root, ownFolder, temporaryFolder)));
+    const temporaries = await Temporaries.in(join(root, ownFolder, temporaryFolder));
+    return new LocalStorage(resolve(path), root, temporaries, new FreeSpace(root, minFree));
   } catch (error) {
     throw writeFailure(path, error);
   }
@@ -64,13 +70,15 @@ class LocalStorage implements StorageDriver, Tree {
   readonly #shownRoot: string;
   readonly #temporaries: Temporaries;
   readonly #folders: Folders;
+  readonly #space: FreeSpace;
   readonly #cleaning: Promise<void>;
 
-  constructor(shownRoot: string, root: string, temporaries: Temporaries) {
+  constructor(shownRoot: string, root: string, temporaries: Temporaries, space: FreeSpace) {
     this.root = root;
     this.#shownRoot = shownRoot;
     this.#temporaries = temporaries;
     this.#folders = new Folders(root);
+    this.#space = space;
     // Beside the work, not before it. What can't be removed now is tried again at the next start.
     this.#cleaning = temporaries.cleanUp().catch(() => undefined);
   }
@@ -92,6 +100,7 @@ class LocalStorage implements StorageDriver, Tree {
 
   async write(key: string, source: AsyncIterable<Uint8Array>, size?: number): Promise<Stat> {
     const path = this.#path(key);
+    await this.#space.require();
     // In the store's own file system: there a rename is all or nothing.
     const temporary = await inWrite(key, this.#temporaries.create());
     try {

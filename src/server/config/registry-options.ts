@@ -55,6 +55,11 @@ export const registryOptions = {
         "What X-Docker-Endpoints tells clients, such as one.example.com, two.example.com; else the Host they asked.",
     },
   ),
+  allow_sparse_indexes: option(z.boolean().default(false), {
+    description:
+      "Take an index although the repository lacks some of its manifests, as for single platforms of an image.",
+    env: ["ALLOW_SPARSE_INDEXES"],
+  }),
   v1_user_agents: option(
     text
       .refine(isPattern, { error: "is no regular expression" })

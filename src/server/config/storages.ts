@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { option } from "../../drivers/option.ts";
-import { kind } from "./values.ts";
+import { kind, size } from "./values.ts";
 
 const storageNames = ["local", "memory"] as const;
 
@@ -17,6 +17,11 @@ export const storageOptions = {
   storage_path: option(kind(z.string().meta({ format: "path" }), "a path").default("/tmp/registry"), {
     description: "The folder that images are kept in, or the prefix of their keys in an object store.",
     env: ["STORAGE_PATH"],
+  }),
+  min_free: option(size.default(100_000_000), {
+    description:
+      "How much has to be left on the disk of local storage for pushes to be taken, in bytes or like 1G; pulls and deletes go on.",
+    env: ["STORAGE_MIN_FREE"],
   }),
 };
 

@@ -1,13 +1,13 @@
-import type { StorageDriver } from "../../drivers/storage/driver.ts";
 import { RegistryError } from "../errors.ts";
-import { digestAs, digestParts, parseDigest, type Digest } from "./digest.ts";
-import { isObject, type Documents } from "./documents.ts";
+import { digestAs, digestParts, type Digest } from "./digest.ts";
+import type { Documents } from "./documents.ts";
 import type { Events } from "./events.ts";
 import type { LinkedBlobs } from "./linked-blobs.ts";
-import { parseManifest, referrer, type Manifest, type Referrer } from "./manifest.ts";
+import { parseManifest, referrer, type Manifest } from "./manifest.ts";
 import type { OciName, OciTag, Reference } from "./oci-names.ts";
 import type { OciTags } from "./oci-tags.ts";
-import { blobKey, manifestLinkKey, referrerKey, referrersPrefix } from "./paths.ts";
+import { blobKey, manifestLinkKey } from "./paths.ts";
+import type { Referrers } from "./referrers.ts";
 
 /** A manifest as it was pushed. */
 export interface StoredManifest {
@@ -27,24 +27,28 @@ export interface ManifestPush {
 
 /** The manifests of repositories. A repository has those that were pushed to it. */
 export class Manifests {
-  readonly #driver: StorageDriver;
   readonly #documents: Documents;
   readonly #blobs: LinkedBlobs;
   readonly #tags: OciTags;
+  readonly #referrers: Referrers;
   readonly #events: Events;
+  readonly #allowSparseIndexes: boolean;
 
   constructor(parts: {
-    readonly driver: StorageDriver;
     readonly documents: Documents;
     readonly blobs: LinkedBlobs;
     readonly tags: OciTags;
+    readonly referrers: Referrers;
     readonly events: Events;
+    /** Whether an index may name manifests that the repository lacks. */
+    readonly allowSparseIndexes: boolean;
   }) {
-    this.#driver = parts.driver;
     this.#documents = parts.documents;
     this.#blobs = parts.blobs;
     this.#tags = parts.tags;
+    this.#referrers = parts.referrers;
     this.#events = parts.events;
+    this.#allowSparseIndexes = parts.allowSparseIndexes;
   }
 
   /** Rejects with MANIFEST_UNKNOWN. */
@@ -78,8 +82,7 @@ export class Manifests {
     await this.#keep(digest, push.bytes);
     await this.#documents.write(manifestLinkKey(name, digest), digest);
     if (manifest.subject !== undefined) {
-      const entry = JSON.stringify(referrer(manifest, digest, push.bytes.length));
-      await this.#documents.write(referrerKey(name, manifest.subject, digest), entry);
+      await this.#referrers.add(name, manifest.subject, referrer(manifest, digest, push.bytes.length));
     }
     for (const tag of push.tags) await this.#tags.put(name, tag, digest);
     await this.#events.emit({ type: "repository.updated", repository: name });
@@ -93,29 +96,15 @@ export class Manifests {
       if ((await this.#tags.digest(name, tag)) === digest) await this.#tags.delete(name, tag);
     }
     const subject = await this.#subjectOf(digest);
-    if (subject !== undefined) await this.#documents.delete(referrerKey(name, subject, digest));
+    if (subject !== undefined) await this.#referrers.remove(name, subject, digest);
     await this.#documents.delete(manifestLinkKey(name, digest));
-  }
-
-  /** The manifests that name `subject`, in the order of their digests, from the first beyond `after`. */
-  async *referrers(
-    name: OciName,
-    subject: Digest,
-    { artifactType, after }: { readonly artifactType?: string | undefined; readonly after?: string | undefined } = {},
-  ): AsyncGenerator<Referrer> {
-    const start = after === undefined ? undefined : referrerKey(name, subject, parseDigest(after));
-    for await (const { key } of this.#driver.list(referrersPrefix(name, subject), start)) {
-      const entry = await this.#documents.readJson(key);
-      if (!isReferrer(entry) || (artifactType !== undefined && entry.artifactType !== artifactType)) continue;
-      if (await this.has(name, entry.digest)) yield entry;
-    }
   }
 
   async #requireReferences(name: OciName, { blobs, manifests }: Manifest): Promise<void> {
     for (const digest of new Set(blobs)) {
       if (!(await this.#blobs.has(name, digest))) throw missing(digest);
     }
-    for (const digest of new Set(manifests)) {
+    for (const digest of new Set(this.#allowSparseIndexes ? [] : manifests)) {
       if (!(await this.has(name, digest))) throw missing(digest);
     }
   }
@@ -129,11 +118,6 @@ export class Manifests {
     const bytes = await this.#documents.read(blobKey(digest));
     return bytes && parseManifest(bytes).subject;
   }
-}
-
-function isReferrer(value: unknown): value is Referrer {
-  if (!isObject(value) || typeof value["digest"] !== "string") return false;
-  return parseDigest(value["digest"]) === value["digest"];
 }
 
 function unknown(reference: Reference): RegistryError {

@@ -10,6 +10,7 @@ import type { LayerAnalysis } from "./layers/analysis.ts";
 import { LinkedBlobs } from "./linked-blobs.ts";
 import { Manifests } from "./manifests.ts";
 import { OciTags } from "./oci-tags.ts";
+import { Referrers } from "./referrers.ts";
 import { Repositories } from "./repositories.ts";
 import { Tags } from "./tags.ts";
 import { Uploads, type UploadLimits } from "./uploads.ts";
@@ -26,6 +27,7 @@ export interface Registry {
   readonly uploads: Uploads;
   readonly manifests: Manifests;
   readonly ociTags: OciTags;
+  readonly referrers: Referrers;
   readonly catalog: Catalog;
 }
 
@@ -35,15 +37,18 @@ export interface RegistryParts {
   readonly events: Events;
   readonly analysis: LayerAnalysis;
   readonly limits: UploadLimits;
+  readonly allowSparseIndexes?: boolean;
 }
 
 /** Puts the core together. */
-export function createRegistry({ driver, events, analysis, limits }: RegistryParts): Registry {
+export function createRegistry(parts: RegistryParts): Registry {
+  const { driver, events, analysis, limits, allowSparseIndexes = false } = parts;
   const documents = new Documents(driver);
   const blobs = new Blobs(driver);
   const images = new Images(driver, documents);
   const linkedBlobs = new LinkedBlobs({ driver, documents, blobs });
   const ociTags = new OciTags(driver, documents);
+  const referrers = new Referrers({ driver, documents, tags: ociTags });
   const repositories = new Repositories({ driver, documents, events });
   return {
     blobs,
@@ -54,8 +59,9 @@ export function createRegistry({ driver, events, analysis, limits }: RegistryPar
     tags: new Tags({ driver, documents, images, repositories }),
     linkedBlobs,
     uploads: new Uploads({ driver, documents, blobs, linkedBlobs, limits }),
-    manifests: new Manifests({ driver, documents, blobs: linkedBlobs, tags: ociTags, events }),
+    manifests: new Manifests({ documents, blobs: linkedBlobs, tags: ociTags, referrers, events, allowSparseIndexes }),
     ociTags,
+    referrers,
     catalog: new Catalog(driver),
   };
 }

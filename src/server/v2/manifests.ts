@@ -17,7 +17,10 @@ const mostTagsAtOnce = 100;
 const largestPage = 1000;
 
 /** Manifests and what refers to them (OCI distribution 1.1, end-3, end-7, end-9, end-12). */
-export function manifestRoutes(router: Router, { manifests, ociTags, location, idleTimeout }: V2Parts): void {
+export function manifestRoutes(
+  router: Router,
+  { manifests, ociTags, referrers, location, idleTimeout }: V2Parts,
+): void {
   const path = "/v2/*name/manifests/:reference";
 
   router.get(path, async (ctx) => {
@@ -57,15 +60,11 @@ export function manifestRoutes(router: Router, { manifests, ociTags, location, i
     const subject = parseDigest(ctx.params["digest"] ?? "");
     const artifactType = ctx.URL.searchParams.get("artifactType") ?? undefined;
     const query = pageQuery(ctx, largestPage);
-    const found = await page(
-      ctx,
-      manifests.referrers(name, subject, { artifactType, after: query.last }),
-      query,
-      (last) => ({
-        last: last.digest,
-        ...(artifactType !== undefined && { artifactType }),
-      }),
-    );
+    const after = query.last === undefined ? undefined : parseDigest(query.last);
+    const found = await page(ctx, referrers.list(name, subject, { artifactType, after }), query, (last) => ({
+      last: last.digest,
+      ...(artifactType !== undefined && { artifactType }),
+    }));
     if (artifactType !== undefined) ctx.set("OCI-Filters-Applied", "artifactType");
     answerJson(ctx, { schemaVersion: 2, mediaType: ociIndex, manifests: found }, ociIndex);
   });

@@ -45,12 +45,12 @@ describe("local storage", () => {
     return entries.filter((entry) => !entry.isDirectory()).map(({ name, parentPath }) => join(parentPath, name).slice(root.length + 1)); // prettier-ignore
   };
 
-  it("is defined under its names, with the folder as its only setting", async () => {
+  it("is defined under its names, with the folder and the reserve of its disk as settings", async () => {
     const definition = findStorage("file");
     expect(definition).to.equal(findStorage("local"));
     expect(storageDefinitions).to.include(definition);
     expect(findStorage("nothing")).to.equal(undefined);
-    expect(Object.keys(definition?.options.shape ?? {})).to.deep.equal(["storage_path"]);
+    expect(Object.keys(definition?.options.shape ?? {})).to.deep.equal(["storage_path", "min_free"]);
     const opened = await definition?.open({ storage_path: join(folder, "new/folder"), loglevel: "info" });
     await put(opened!, "key", "content");
     expect(await readFile(join(folder, "new/folder/key"), "utf8")).to.equal("content");

@@ -41,6 +41,8 @@ describe("a flavor", () => {
       },
       workers: 1,
       apache_x_sendfile: false,
+      allow_sparse_indexes: false,
+      min_free: 100_000_000,
       storage_redirect: false,
       v1_user_agents: "^(docker/(0|1\\.\\d)(\\.|\\s|$)|Go 1\\.1 package http$)",
       loglevel: "info",

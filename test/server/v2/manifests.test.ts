@@ -279,6 +279,23 @@ describe("V2 manifests", () => {
       expect((JSON.parse(none.body.toString()) as { manifests: unknown[] }).manifests).to.deep.equal([]);
     });
 
+    it("are its referrers too where an older client listed them under the fallback tag (referrers tag schema)", async () => {
+      const other = digestOf("another subject");
+      const described = { ...artifact("application/x.old"), subject: { mediaType: imageType, digest: other, size: 1 } };
+      const { digest, bytes } = await pushManifest(server.client, "with/subject", "old", described);
+      const stranger = await pushManifest(server.client, "with/subject", "stranger", artifact("application/x.two"));
+      const entries = [digest, stranger.digest].map((listed) => ({
+        mediaType: imageType,
+        digest: listed,
+        size: bytes.length,
+      }));
+      const index = { schemaVersion: 2, mediaType: indexType, manifests: entries };
+      await pushManifest(server.client, "with/subject", other.replace(":", "-"), index, indexType);
+      const answer = await send("GET", `/v2/with/subject/referrers/${other}`);
+      const listed = (JSON.parse(answer.body.toString()) as { manifests: { digest: string }[] }).manifests;
+      expect(listed.map((entry) => entry.digest)).to.deep.equal([digest]);
+    });
+
     it("are no referrers any more once they are deleted", async () => {
       await server.client.expect(
         [202],
@@ -288,6 +305,16 @@ describe("V2 manifests", () => {
       const left = await send("GET", `/v2/with/subject/referrers/${subject}`);
       expect((JSON.parse(left.body.toString()) as { manifests: unknown[] }).manifests).to.have.length(1);
     });
+  });
+
+  it("may be an index without its manifests where sparse indexes are allowed", async () => {
+    const sparse = await startRegistry({ allow_sparse_indexes: true });
+    try {
+      const index = { schemaVersion: 2, mediaType: indexType, manifests: [{ digest: unknownDigest, size: 1 }] };
+      await pushManifest(sparse.client, "some/index", "a", index, indexType);
+    } finally {
+      await sparse.close();
+    }
   });
 
   it("may be artifacts with the empty descriptor, once that blob is there", async () => {

@@ -1,0 +1,76 @@
+import type { StorageDriver } from "../../drivers/storage/driver.ts";
+import { digestParts, isDigest, type Digest } from "./digest.ts";
+import { isObject, type Documents } from "./documents.ts";
+import { parseManifest, referrer, type Referrer } from "./manifest.ts";
+import { isOciTag, type OciName } from "./oci-names.ts";
+import type { OciTags } from "./oci-tags.ts";
+import { blobKey, manifestLinkKey, referrerKey, referrersPrefix } from "./paths.ts";
+
+/** Which referrers are asked for: those of one artifact type, or all; from the first beyond `after`. */
+export interface ReferrersQuery {
+  readonly artifactType?: string | undefined;
+  readonly after?: Digest | undefined;
+}
+
+/** Which manifests name another one as their subject (OCI distribution 1.1, referrers). */
+export class Referrers {
+  readonly #driver: StorageDriver;
+  readonly #documents: Documents;
+  readonly #tags: OciTags;
+
+  constructor(parts: { readonly driver: StorageDriver; readonly documents: Documents; readonly tags: OciTags }) {
+    this.#driver = parts.driver;
+    this.#documents = parts.documents;
+    this.#tags = parts.tags;
+  }
+
+  async add(name: OciName, subject: Digest, entry: Referrer): Promise<void> {
+    await this.#documents.write(referrerKey(name, subject, entry.digest), JSON.stringify(entry));
+  }
+
+  async remove(name: OciName, subject: Digest, manifest: Digest): Promise<void> {
+    await this.#documents.delete(referrerKey(name, subject, manifest));
+  }
+
+  /** In the order of their digests. Those that an older client listed under the fallback tag are among them. */
+  async *list(name: OciName, subject: Digest, { artifactType, after }: ReferrersQuery = {}): AsyncGenerator<Referrer> {
+    const isWanted = (entry: Referrer) => artifactType === undefined || entry.artifactType === artifactType;
+    const tagged = (await this.#tagged(name, subject)).filter(({ digest }) => after === undefined || digest > after);
+    const start = after && referrerKey(name, subject, after);
+    for await (const { key } of this.#driver.list(referrersPrefix(name, subject), start)) {
+      const entry = await this.#documents.readJson(key);
+      if (!isReferrer(entry) || !(await this.#has(name, entry.digest))) continue;
+      for (let next = tagged[0]; next && next.digest <= entry.digest; next = tagged[0]) {
+        tagged.shift();
+        if (next.digest !== entry.digest && isWanted(next)) yield next;
+      }
+      if (isWanted(entry)) yield entry;
+    }
+    yield* tagged.filter(isWanted);
+  }
+
+  /** The entries of the index under the subject's fallback tag whose manifests really have that subject. */
+  async #tagged(name: OciName, subject: Digest): Promise<Referrer[]> {
+    const { algorithm, hex } = digestParts(subject);
+    const tag = `${algorithm}-${hex.slice(0, 64)}`;
+    const digest = isOciTag(tag) ? await this.#tags.digest(name, tag) : undefined;
+    const index = digest && (await this.#documents.read(blobKey(digest)));
+    if (!index) return [];
+    const found = new Map<Digest, Referrer>();
+    for (const listed of parseManifest(index).manifests) {
+      const bytes = (await this.#has(name, listed)) ? await this.#documents.read(blobKey(listed)) : undefined;
+      if (!bytes) continue;
+      const manifest = parseManifest(bytes);
+      if (manifest.subject === subject) found.set(listed, referrer(manifest, listed, bytes.length));
+    }
+    return [...found.values()].sort((a, b) => (a.digest < b.digest ? -1 : 1));
+  }
+
+  async #has(name: OciName, digest: Digest): Promise<boolean> {
+    return await this.#documents.has(manifestLinkKey(name, digest));
+  }
+}
+
+function isReferrer(value: unknown): value is Referrer {
+  return isObject(value) && typeof value["digest"] === "string" && isDigest(value["digest"]);
+}
