@@ -1,0 +1,25 @@
+/** A registry that is measured. */
+export interface Contestant {
+  readonly name: string;
+  readonly speaksV1: boolean;
+  /** Starts it over an empty store below `folder`; resolves when it has answered. One that runs elsewhere is only asked. */
+  start(folder: string, options?: StartOptions): Promise<Server>;
+}
+
+/** How a contestant is started for some workloads. */
+export interface StartOptions {
+  /** A proxy in front sends blobs by itself, where the contestant can let it. */
+  readonly offload?: boolean;
+}
+
+/** A contestant that runs. */
+export interface Server {
+  readonly url: string;
+  /** The processes that its CPU and memory are counted for, with their descendants; none when it runs elsewhere. */
+  readonly pids: readonly number[];
+  /** Milliseconds from its start to its first answer. */
+  readonly readyAfter: number;
+  /** The configuration of nginx in front of it (registryctl's own), when it has one. */
+  readonly configFile?: string;
+  stop(): Promise<void>;
+}

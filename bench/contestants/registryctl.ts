@@ -1,0 +1,62 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Contestant } from "./contestant.ts";
+import { freePort, Service } from "./service.ts";
+
+/** This checkout's command line, as an operator runs it. */
+export const ownProgram = fileURLToPath(new URL("../../bin/registryctl.js", import.meta.url));
+
+/** The flavor of the configurations that are written here. */
+export const flavor = "bench";
+
+/** Where nginx finds what it sends by itself. */
+const offloadLocation = "/internal";
+
+/** Our registry: local storage, request log to a file, everything else as it is by default. */
+export function registryctl({
+  name = "registryctl",
+  program = ownProgram,
+  workers,
+}: {
+  readonly name?: string;
+  readonly program?: string;
+  readonly workers: number | "auto";
+}): Contestant {
+  return {
+    name,
+    speaksV1: true,
+    async start(folder, { offload = false } = {}) {
+      const port = await freePort();
+      const configFile = join(folder, "config.yml");
+      await mkdir(folder, { recursive: true });
+      await writeFile(configFile, configuration({ folder, port, workers, offload }));
+      const args = [program, "serve", "--config", configFile, "--flavor", flavor];
+      const service = await Service.start(process.execPath, args, folder);
+      const url = `http://127.0.0.1:${port}`;
+      const readyAfter = await service.answering(url, "/v2/");
+      const stop = async (): Promise<void> => {
+        await service.stop();
+      };
+      return { url, pids: [service.pid], readyAfter, configFile, stop };
+    },
+  };
+}
+
+/** A configuration on local storage below `folder`; JSON is YAML too. */
+export function configuration(options: {
+  readonly folder: string;
+  readonly port: number;
+  readonly workers: number | "auto";
+  readonly offload: boolean;
+}): string {
+  const settings = {
+    storage: "local",
+    storage_path: join(options.folder, "store"),
+    loglevel: "info",
+    workers: options.workers,
+    http: { host: "127.0.0.1", port: options.port },
+    ...(options.offload && { nginx_x_accel_redirect: offloadLocation }),
+  };
+  return JSON.stringify({ [flavor]: settings }, undefined, 2);
+}

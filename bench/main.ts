@@ -1,0 +1,98 @@
+import { CommanderError } from "@commander-js/extra-typings";
+import { access, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import type { Contestant } from "./contestants/contestant.ts";
+import { dockerRegistry } from "./contestants/docker-registry.ts";
+import { ownProgram, registryctl } from "./contestants/registryctl.ts";
+import { runningAt } from "./contestants/running.ts";
+import { killServices } from "./contestants/service.ts";
+import { machine } from "./machine.ts";
+import { parseOptions, type Options } from "./options.ts";
+import { Progress } from "./progress.ts";
+import { asJson, asText } from "./report.ts";
+import { run } from "./run.ts";
+import { full, quick } from "./scale.ts";
+import { chosen } from "./selection.ts";
+import { judge } from "./targets.ts";
+import { groups } from "./workloads/index.ts";
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(args: readonly string[]): Promise<number> {
+  try {
+    const options = parseOptions(args, (text) => process.stderr.write(text));
+    return await bench(options, args);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);
+    return 1;
+  }
+}
+
+async function bench(options: Options, args: readonly string[]): Promise<number> {
+  const scale = options.isQuick ? quick : full;
+  const wanted = chosen(groups(scale), options.only);
+  if (options.isList) {
+    for (const { name, workloads } of wanted) {
+      process.stdout.write(`${name}: ${workloads.map((workload) => workload.name).join(", ")}\n`);
+    }
+    return 0;
+  }
+  const program = options.program === undefined ? ownProgram : resolve(options.program);
+  await requireBuild(program);
+  const contestants = [registryctl({ program, workers: options.workers }), ...peer(options)];
+  const folder = await mkdtemp(join(options.folder ?? tmpdir(), "registryctl-bench-"));
+  const progress = new Progress(process.stderr);
+  const stopWatching = onInterrupt(folder, progress);
+  const start = performance.now();
+  try {
+    const results = await run({ contestants, groups: wanted, scale, rounds: options.rounds, folder, progress });
+    progress.clear();
+    const verdicts = judge(results);
+    const report = {
+      date: new Date().toISOString().slice(0, 10),
+      command: ["npm run bench --", ...args].join(" "),
+      machine: machine(),
+      contestants: contestants.map(({ name }) => name),
+      rounds: options.rounds,
+      isQuick: options.isQuick,
+      seconds: (performance.now() - start) / 1000,
+      results,
+      verdicts,
+    };
+    process.stdout.write(asText(report));
+    if (options.json !== undefined) await writeFile(options.json, asJson(report));
+    const isMissed = options.mustMeetTargets && verdicts.some(({ met }) => met === false);
+    return isMissed || results.some(({ failure }) => failure !== undefined) ? 1 : 0;
+  } finally {
+    stopWatching();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function requireBuild(program: string): Promise<void> {
+  await access(join(program, "../../dist/cli/main.js")).catch((cause: unknown) => {
+    throw new Error(`${program} is not built; run npm run build there first`, { cause });
+  });
+}
+
+function peer({ peer, workers }: Options): readonly Contestant[] {
+  if (peer === "none") return [];
+  if (peer.endsWith(".js")) return [registryctl({ name: "other registryctl", program: resolve(peer), workers })];
+  return [peer === "docker-registry" ? dockerRegistry() : runningAt(peer)];
+}
+
+/** The first signal ends what was started, removes its files, and the run with 130. */
+function onInterrupt(folder: string, progress: Progress): () => void {
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  const interrupted = (): void => {
+    progress.clear();
+    killServices();
+    void rm(folder, { recursive: true, force: true, maxRetries: 5 }).finally(() => process.exit(130));
+  };
+  for (const signal of signals) process.once(signal, interrupted);
+  return () => {
+    for (const signal of signals) process.off(signal, interrupted);
+  };
+}
