@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import { RegistryError } from "../errors.ts";
 import { digestAs, digestParts, type Digest } from "./digest.ts";
 import type { Documents } from "./documents.ts";
@@ -25,6 +26,9 @@ export interface ManifestPush {
   readonly tags: readonly OciTag[];
 }
 
+/** How much of the memory manifests that are asked for often may take, in bytes. */
+const hotBytes = 32 * 1024 * 1024;
+
 /** The manifests of repositories. A repository has those that were pushed to it. */
 export class Manifests {
   readonly #documents: Documents;
@@ -33,6 +37,10 @@ export class Manifests {
   readonly #referrers: Referrers;
   readonly #events: Events;
   readonly #allowSparseIndexes: boolean;
+  readonly #hot = new LRUCache<Digest, StoredManifest>({
+    maxSize: hotBytes,
+    sizeCalculation: ({ bytes }) => bytes.length,
+  });
 
   constructor(parts: {
     readonly documents: Documents;
@@ -51,13 +59,23 @@ export class Manifests {
     this.#allowSparseIndexes = parts.allowSparseIndexes;
   }
 
-  /** Rejects with MANIFEST_UNKNOWN. */
+  /** Rejects with MANIFEST_UNKNOWN; also for a tag whose manifest another program has removed. */
   async get(name: OciName, reference: Reference): Promise<StoredManifest> {
-    const digest = reference.kind === "digest" ? reference.digest : await this.#tags.digest(name, reference.tag);
-    if (digest === undefined || !(await this.has(name, digest))) throw unknown(reference);
+    const digest = reference.kind === "tag" ? await this.#tags.digest(name, reference.tag) : reference.digest;
+    const manifest = digest && (await this.has(name, digest)) ? await this.#content(digest) : undefined;
+    if (!manifest) throw unknown(reference);
+    return manifest;
+  }
+
+  /** What is at a digest never changes, so a copy in memory is as good as the store's. */
+  async #content(digest: Digest): Promise<StoredManifest | undefined> {
+    const known = this.#hot.get(digest);
+    if (known) return known;
     const bytes = await this.#documents.read(blobKey(digest));
-    if (!bytes) throw unknown(reference);
-    return { digest, bytes, mediaType: parseManifest(bytes).mediaType };
+    if (!bytes) return undefined;
+    const manifest = { digest, bytes, mediaType: parseManifest(bytes).mediaType };
+    this.#hot.set(digest, manifest);
+    return manifest;
   }
 
   async has(name: OciName, digest: Digest): Promise<boolean> {

@@ -4,7 +4,7 @@ import { RegistryError } from "../errors.ts";
 import { answerJson } from "./answer.ts";
 import { blobRoutes } from "./blobs.ts";
 import { listingRoutes } from "./listings.ts";
-import { manifestRoutes } from "./manifests.ts";
+import { hotManifests, manifestRoutes } from "./manifests.ts";
 import type { V2Parts } from "./parts.ts";
 import { uploadRoutes } from "./uploads.ts";
 
@@ -18,6 +18,7 @@ export function v2(parts: V2Parts): Middleware {
   uploadRoutes(router, parts);
   blobRoutes(router, parts);
   manifestRoutes(router, parts);
+  const hot = hotManifests(parts);
   const routes = router.routes();
   const allowedMethods = router.allowedMethods();
   return async (ctx, next) => {
@@ -26,8 +27,10 @@ export function v2(parts: V2Parts): Middleware {
         detail: "this registry takes the tokens of an index server, for V1 alone",
       });
     }
-    await routes(ctx as never, async () => {
-      await allowedMethods(ctx as never, next);
+    await hot(ctx, async () => {
+      await routes(ctx as never, async () => {
+        await allowedMethods(ctx as never, next);
+      });
     });
   };
 }

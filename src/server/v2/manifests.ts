@@ -1,10 +1,10 @@
 import type Router from "@koa/router";
-import type { Context } from "koa";
+import type { Context, Middleware } from "koa";
 import { RegistryError } from "../errors.ts";
 import { bufferedBody } from "../http/body.ts";
 import { matchesEtag } from "../http/conditional.ts";
 import { ociIndex } from "../registry/manifest.ts";
-import type { StoredManifest } from "../registry/manifests.ts";
+import type { Manifests } from "../registry/manifests.ts";
 import { parseOciName, parseOciTag, parseReference, type OciTag, type Reference } from "../registry/oci-names.ts";
 import { parseDigest } from "../registry/digest.ts";
 import { page, pageQuery } from "../http/page.ts";
@@ -24,8 +24,7 @@ export function manifestRoutes(
   const path = "/v2/*name/manifests/:reference";
 
   router.get(path, async (ctx) => {
-    const manifest = await manifests.get(parseOciName(ctx.params["name"] ?? ""), reference(ctx));
-    sendManifest(ctx, manifest);
+    await sendManifest(ctx, manifests, ctx.params["name"] ?? "", ctx.params["reference"] ?? "");
   });
 
   router.put(path, async (ctx) => {
@@ -81,7 +80,23 @@ function tagsOfQuery(ctx: Context): readonly OciTag[] {
   return tags;
 }
 
-function sendManifest(ctx: Context, { bytes, digest, mediaType }: StoredManifest): void {
+/** A whole URL of a manifest, percent-encoding aside. */
+const hotPath = /^\/v2\/([^%]+)\/manifests\/([^/%]+)$/;
+
+/**
+ * Reading manifests is most of what a registry does, and going through all routes most of what it costs: this answers such
+ * requests before the router.
+ */
+export function hotManifests({ manifests }: Pick<V2Parts, "manifests">): Middleware {
+  return async (ctx, next) => {
+    const [, name, wanted] = (ctx.method === "GET" || ctx.method === "HEAD" ? hotPath.exec(ctx.path) : undefined) ?? [];
+    if (name === undefined || wanted === undefined) await next();
+    else await sendManifest(ctx, manifests, name, wanted);
+  };
+}
+
+async function sendManifest(ctx: Context, manifests: Manifests, name: string, wanted: string): Promise<void> {
+  const { bytes, digest, mediaType } = await manifests.get(parseOciName(name), parseReference(wanted));
   const etag = `"${digest}"`;
   ctx.set({ "Docker-Content-Digest": digest, ETag: etag });
   if (matchesEtag(ctx.get("If-None-Match"), etag)) {
