@@ -45,10 +45,14 @@ export function keepSearchIndex(parts: {
   };
 }
 
-/** Every repository of the store; throws when `isClosed`, so that a fill cut short does not count as one. */
-async function* entries({ repositories }: Registry, isClosed: () => boolean) {
+/** Every repository of the store, of both protocols; throws when `isClosed`, so that a fill cut short does not count as one. */
+async function* entries({ repositories, catalog }: Registry, isClosed: () => boolean) {
   for await (const repository of repositories.all()) {
     if (isClosed()) throw new Error("the server is stopping");
     yield { name: repositoryText(repository), description: "" };
+  }
+  for await (const name of catalog.list()) {
+    if (isClosed()) throw new Error("the server is stopping");
+    yield { name, description: "" };
   }
 }
