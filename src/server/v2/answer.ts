@@ -17,8 +17,12 @@ const specified: Partial<Record<ErrorCode | "INTERNAL", string>> = {
   NOT_FOUND: "NAME_UNKNOWN",
 };
 
-/** Failures as V2 clients read them (OCI distribution 1.1, error codes). */
+/**
+ * Failures as V2 clients read them (OCI distribution 1.1, error codes). docker, podman and skopeo show people the message
+ * alone, so the detail is in it too.
+ */
 export function renderV2({ code, message, detail }: Failure): Rendered {
-  const error = { code: specified[code] ?? code, message, ...(detail !== undefined && { detail }) };
+  const told = detail === undefined ? { message } : { message: `${message}: ${detail}`, detail };
+  const error = { code: specified[code] ?? code, ...told };
   return { type: "application/json", body: JSON.stringify({ errors: [error] }) };
 }
