@@ -1,6 +1,6 @@
 import type { StorageDriver } from "../../drivers/storage/driver.ts";
 import { isOciName, type OciName } from "./oci-names.ts";
-import { ociRepositoriesPrefix, ociReservedPrefix } from "./paths.ts";
+import { ociContentFolders, ociRepositoriesPrefix, ociReservedPrefix } from "./paths.ts";
 
 /** The repositories of a store in CNCF Distribution's layout. */
 export class Catalog {
@@ -37,7 +37,7 @@ export class Catalog {
 
   async #isRepository(name: string): Promise<boolean> {
     for await (const child of this.#driver.children(`${ociRepositoriesPrefix}/${name}`)) {
-      if (child.startsWith(ociReservedPrefix)) return true;
+      if (ociContentFolders.includes(child)) return true;
     }
     return false;
   }

@@ -27,11 +27,22 @@ export interface Referrer extends Descriptor {
 export const ociManifest = "application/vnd.oci.image.manifest.v1+json";
 export const ociIndex = "application/vnd.oci.image.index.v1+json";
 
+const unsignedSchema1 = "application/vnd.docker.distribution.manifest.v1+json";
 const schema1 = /^application\/vnd\.docker\.distribution\.manifest\.v1\+(json|prettyjws)$/;
 
 /**
- * Parses a manifest that was pushed with `contentType` (as in the header; parameters don't count), or that is stored, when
- * there is none. Rejects with MANIFEST_INVALID: no JSON object, fields of the wrong type, a content type that is not the
+ * Parses a manifest of the store. Another registry may have taken one of schema 1: it keeps what was signed, without the
+ * signatures.
+ */
+export function parseStoredManifest(bytes: Uint8Array): Manifest {
+  const value = parseJson(bytes);
+  if (!isObject(value) || value["schemaVersion"] !== 1) return parseManifest(bytes);
+  const none = { subject: undefined, artifactType: undefined, annotations: undefined };
+  return { mediaType: unsignedSchema1, blobs: [], manifests: [], ...none };
+}
+
+/**
+ * Parses a manifest that was pushed with `contentType` (as in the header; parameters don't count). Rejects with MANIFEST_INVALID: no JSON object, fields of the wrong type, a content type that is not the
  * manifest's own, or schema 1.
  */
 export function parseManifest(bytes: Uint8Array, contentType?: string): Manifest {

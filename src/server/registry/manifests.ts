@@ -4,7 +4,7 @@ import { digestAs, digestParts, type Digest } from "./digest.ts";
 import type { Documents } from "./documents.ts";
 import type { Events } from "./events.ts";
 import type { LinkedBlobs } from "./linked-blobs.ts";
-import { parseManifest, referrer, type Manifest } from "./manifest.ts";
+import { parseManifest, parseStoredManifest, referrer, type Manifest } from "./manifest.ts";
 import type { OciName, OciTag, Reference } from "./oci-names.ts";
 import type { OciTags } from "./oci-tags.ts";
 import { blobKey, manifestLinkKey } from "./paths.ts";
@@ -73,7 +73,7 @@ export class Manifests {
     if (known) return known;
     const bytes = await this.#documents.read(blobKey(digest));
     if (!bytes) return undefined;
-    const manifest = { digest, bytes, mediaType: parseManifest(bytes).mediaType };
+    const manifest = { digest, bytes, mediaType: parseStoredManifest(bytes).mediaType };
     this.#hot.set(digest, manifest);
     return manifest;
   }
@@ -134,7 +134,7 @@ export class Manifests {
 
   async #subjectOf(digest: Digest): Promise<Digest | undefined> {
     const bytes = await this.#documents.read(blobKey(digest));
-    return bytes && parseManifest(bytes).subject;
+    return bytes && parseStoredManifest(bytes).subject;
   }
 }
 

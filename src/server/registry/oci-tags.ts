@@ -3,7 +3,14 @@ import { RegistryError } from "../errors.ts";
 import { parseDigest, type Digest } from "./digest.ts";
 import type { Documents } from "./documents.ts";
 import { isOciTag, type OciName, type OciTag } from "./oci-names.ts";
-import { ociRepositoryPrefix, ociTagIndexKey, ociTagKey, ociTagPrefix, ociTagsPrefix } from "./paths.ts";
+import {
+  ociContentFolders,
+  ociRepositoryPrefix,
+  ociTagIndexKey,
+  ociTagKey,
+  ociTagPrefix,
+  ociTagsPrefix,
+} from "./paths.ts";
 
 /** The tags of repositories in CNCF Distribution's layout. */
 export class OciTags {
@@ -45,7 +52,7 @@ export class OciTags {
   /** Rejects with NAME_UNKNOWN when nothing was ever pushed to the repository, or all of it is gone. */
   async requireRepository(name: OciName): Promise<void> {
     for await (const child of this.#driver.children(ociRepositoryPrefix(name))) {
-      if (child.startsWith("_")) return;
+      if (ociContentFolders.includes(child)) return;
     }
     throw new RegistryError("NAME_UNKNOWN");
   }

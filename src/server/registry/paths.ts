@@ -147,6 +147,9 @@ export const ociRepositoryPrefix = (name: OciName): string => `${ociRepositories
 /** Folders directly below a repository's that are not repositories themselves start with this. */
 export const ociReservedPrefix = "_";
 
+/** Those that make it a repository; an upload to CNCF Distribution that was given up leaves another. */
+export const ociContentFolders: readonly string[] = ["_layers", "_manifests"];
+
 /** Says that the repository has the blob; holds its digest. */
 export const layerLinkKey = (name: OciName, digest: Digest): string =>
   `${ociRepositoryPrefix(name)}/_layers/${digestPath(digest)}/link`;

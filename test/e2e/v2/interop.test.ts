@@ -1,10 +1,13 @@
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { expect } from "chai";
 import { DockerRegistry } from "../../support/docker-registry.ts";
-import { digestOf, imageType, indexType } from "../../support/oci-image.ts";
-import { removeFolder, temporaryFolder } from "../../support/program.ts";
+import { digestOf, imageType, indexType, pushBlob, pushManifest } from "../../support/oci-image.ts";
+import { needs } from "../../support/needs.ts";
+import { Program, removeFolder, temporaryFolder } from "../../support/program.ts";
 import { seededRandom, type Random } from "../../support/random.ts";
 import { startRegistry } from "../../support/registry-server.ts";
+import { tarOf } from "../../support/v1-images.ts";
 import type { V1Client } from "../../support/v1-client.ts";
 import { listType, Model, pages, schema2Type, type ModelManifest } from "../../support/v2-model.ts";
 
@@ -218,18 +221,21 @@ describe("a store shared with docker-registry 2.8", function () {
   });
 
   /** Lets `work` use a registry on the store, and stops it. */
-  async function with282(context: Mocha.Context, work: (client: V1Client) => Promise<void>): Promise<void> {
+  async function with282(
+    context: Mocha.Context,
+    work: (client: V1Client, url: string) => Promise<void>,
+  ): Promise<void> {
     const registry = await DockerRegistry.start(context, store);
     closers.push(async () => {
       await registry.stop();
     });
-    await work(registry.client);
+    await work(registry.client, registry.url);
     await registry.stop();
   }
-  async function withOurs(work: (client: V1Client) => Promise<void>): Promise<void> {
+  async function withOurs(work: (client: V1Client, url: string) => Promise<void>): Promise<void> {
     const registry = await startRegistry({ storage: "local", storage_path: store });
     try {
-      await work(registry.client);
+      await work(registry.client, registry.url);
     } finally {
       await registry.close();
     }
@@ -286,6 +292,101 @@ describe("a store shared with docker-registry 2.8", function () {
       expect(await pages(client, "/v2/_catalog?n=3", "repositories")).to.deep.equal([...many].sort());
       const expected = [...model.repository(many[0]!).tags.keys()].sort();
       expect(await pages(client, `/v2/${many[0]}/tags/list?n=4`, "tags")).to.deep.equal(expected);
+    });
+  });
+
+  it("is no repository for either where only an upload was begun", async function () {
+    await with282(this, async (client) => {
+      const { headers } = await client.expect([202], "POST", "/v2/begun/blobs/uploads/");
+      await client.expect([202], "PATCH", headers.location ?? "", { body: Buffer.from("abc") });
+      expect(await pages(client, "/v2/_catalog", "repositories")).to.deep.equal([]);
+    });
+    await withOurs(async (client) => {
+      expect(await pages(client, "/v2/_catalog", "repositories")).to.deep.equal([]);
+      await client.expect([404], "GET", "/v2/begun/tags/list");
+    });
+  });
+
+  it("has nothing of ours that docker-registry trips over: artifacts, sha512, a subject's fallback tag", async function () {
+    const model = new Model();
+    const empty = { mediaType: "application/vnd.oci.empty.v1+json", digest: digestOf("{}"), size: 2 };
+    const artifact = {
+      schemaVersion: 2,
+      mediaType: imageType,
+      artifactType: "application/vnd.test.thing",
+      config: empty,
+      layers: [empty],
+      subject: { mediaType: imageType, digest: digestOf("not there"), size: 9 },
+    };
+    const bytes = Buffer.from(JSON.stringify(artifact));
+    const put = { headers: { "Content-Type": imageType }, body: bytes };
+    const sha512 = digestOf("long", "sha512");
+    await withOurs(async (client) => {
+      await client.expect([201], "POST", `/v2/things/blobs/uploads/?digest=${empty.digest}`, {
+        body: Buffer.from("{}"),
+      });
+      await client.expect([201], "POST", `/v2/things/blobs/uploads/?digest=${sha512}`, { body: Buffer.from("long") });
+      await client.expect([201], "PUT", "/v2/things/manifests/v1", put);
+      model.hasBlob("things", Buffer.from("{}"));
+      model.hasManifest("things", { bytes, type: imageType }, "v1");
+      await client.expect([202], "DELETE", `/v2/things/manifests/${digestOf(bytes)}`);
+      await client.expect([201], "PUT", "/v2/things/manifests/v1", put);
+    });
+    await with282(this, async (client) => {
+      await model.expectServed(client, "docker-registry");
+      const long = await client.expect([200], "GET", `/v2/things/blobs/${sha512}`);
+      expect(long.body.toString()).to.equal("long");
+      const index = { schemaVersion: 2, mediaType: indexType, manifests: [] };
+      const fallback = artifact.subject.digest.replace(":", "-");
+      const listed = { mediaType: imageType, digest: digestOf(bytes), size: bytes.length };
+      await client.expect([201], "PUT", `/v2/things/manifests/${fallback}`, {
+        headers: { "Content-Type": indexType },
+        body: Buffer.from(JSON.stringify({ ...index, manifests: [listed] })),
+      });
+    });
+    await withOurs(async (client) => {
+      const found = await client.expect([200], "GET", `/v2/things/referrers/${artifact.subject.digest}`);
+      const { manifests } = JSON.parse(found.body.toString()) as { manifests: readonly { digest: string }[] };
+      expect(manifests.map(({ digest }) => digest)).to.deep.equal([digestOf(bytes)]);
+    });
+  });
+
+  it("gives images of schema 1, and clients of today take them", async function () {
+    const [skopeo = ""] = needs(this, "skopeo");
+    const tar = await tarOf("old", 1000);
+    const [layer, type] = [gzipSync(tar), "application/vnd.docker.image.rootfs.diff.tar.gzip"];
+    const config = {
+      ...{ architecture: "amd64", os: "linux", created: "2020-01-01T00:00:00Z", config: {} },
+      rootfs: { type: "layers", diff_ids: [digestOf(tar)] },
+      history: [{ created: "2020-01-01T00:00:00Z", created_by: "hand" }],
+    };
+    const copy = async (...args: readonly string[]) => {
+      const program = new Program(skopeo, ["--insecure-policy", "copy", "-q", ...args]);
+      expect(await program.exited, program.output).to.equal(0);
+    };
+    await with282(this, async (client, url) => {
+      const json = Buffer.from(JSON.stringify(config));
+      await pushManifest(
+        client,
+        "new",
+        "v1",
+        {
+          schemaVersion: 2,
+          mediaType: schema2Type,
+          config: await pushBlob(client, "new", json, "application/vnd.docker.container.image.v1+json"),
+          layers: [await pushBlob(client, "new", layer, type)],
+        },
+        schema2Type,
+      );
+      const [from, to] = ["new", "old/one"].map((name) => `docker://${new URL(url).host}/${name}:v1`);
+      await copy("--format=v2s1", "--src-tls-verify=false", "--dest-tls-verify=false", from!, to!);
+    });
+    await withOurs(async (client, url) => {
+      const answer = await client.expect([200], "GET", "/v2/old/one/manifests/v1");
+      expect(answer.headers["content-type"]).to.equal("application/vnd.docker.distribution.manifest.v1+json");
+      expect(answer.headers["docker-content-digest"]).to.equal(digestOf(answer.body));
+      await copy("--src-tls-verify=false", `docker://${new URL(url).host}/old/one:v1`, `dir:${join(folder, "pulled")}`);
+      await client.expect([202], "DELETE", `/v2/old/one/manifests/${digestOf(answer.body)}`);
     });
   });
 });
