@@ -7,6 +7,7 @@ import { dockerRegistry } from "./contestants/docker-registry.ts";
 import { ownProgram, registryctl } from "./contestants/registryctl.ts";
 import { runningAt } from "./contestants/running.ts";
 import { killServices } from "./contestants/service.ts";
+import { profileTables } from "./cpu-profile.ts";
 import { machine } from "./machine.ts";
 import { parseOptions, type Options } from "./options.ts";
 import { Progress } from "./progress.ts";
@@ -41,7 +42,8 @@ async function bench(options: Options, args: readonly string[]): Promise<number>
   }
   const program = options.program === undefined ? ownProgram : resolve(options.program);
   await requireBuild(program);
-  const contestants = [registryctl({ program, workers: options.workers }), ...peer(options)];
+  const profiles = options.profile === undefined ? {} : { profiles: resolve(options.profile) };
+  const contestants = [registryctl({ program, workers: options.workers, ...profiles }), ...peer(options)];
   const folder = await mkdtemp(join(options.folder ?? tmpdir(), "registryctl-bench-"));
   const progress = new Progress(process.stderr);
   const stopWatching = onInterrupt(folder, progress);
@@ -62,6 +64,7 @@ async function bench(options: Options, args: readonly string[]): Promise<number>
       verdicts,
     };
     process.stdout.write(asText(report));
+    if (profiles.profiles !== undefined) process.stdout.write(`\n${await profileTables(profiles.profiles)}`);
     if (options.json !== undefined) await writeFile(options.json, asJson(report));
     const isMissed = options.mustMeetTargets && verdicts.some(({ met }) => met === false);
     return isMissed || results.some(({ failure }) => failure !== undefined) ? 1 : 0;

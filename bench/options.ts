@@ -6,6 +6,8 @@ export interface Options {
   readonly peer: string;
   /** The bin/registryctl.js that is measured; undefined is this checkout's. */
   readonly program: string | undefined;
+  /** A folder for CPU profiles of registryctl. */
+  readonly profile: string | undefined;
   readonly workers: number | "auto";
   readonly rounds: number;
   /** Names of workloads, or of groups of them; undefined is all. */
@@ -27,6 +29,7 @@ export function parseOptions(args: readonly string[], write: (text: string) => v
       peer,
       "docker-registry",
     )
+    .option("--profile <folder>", "write CPU profiles of registryctl there, and print what took the time")
     .option("--program <file>", "the bin/registryctl.js that is measured (default: this checkout's)")
     .option("--workers <count>", "how many processes of registryctl serve; auto is one a processor", workers, 1)
     .option("--rounds <count>", "how many samples are taken of each, in turn", count, 5)
@@ -44,6 +47,7 @@ export function parseOptions(args: readonly string[], write: (text: string) => v
   return {
     peer: options.peer,
     program: options.program,
+    profile: options.profile,
     workers: options.workers,
     rounds: options.quick ? 1 : options.rounds,
     only: options.only,
