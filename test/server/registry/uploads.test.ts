@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { openLocal } from "../../../src/drivers/storage/local.ts";
 import { openMemory } from "../../../src/drivers/storage/memory.ts";
-import type { StorageDriver } from "../../../src/drivers/storage/driver.ts";
+import type { Entry, StorageDriver } from "../../../src/drivers/storage/driver.ts";
 import { RegistryError } from "../../../src/server/errors.ts";
 import { parseDigest, type Digest } from "../../../src/server/registry/digest.ts";
 import { Documents } from "../../../src/server/registry/documents.ts";
@@ -137,6 +137,31 @@ describe("uploads", () => {
       await removeFolder(folder);
     });
   }
+
+  it("never let a second one win, also where clocks can't tell who was first", async () => {
+    const store = openMemory();
+    async function* list(...args: Parameters<StorageDriver["list"]>): AsyncGenerator<Entry> {
+      for await (const entry of store.list(...args)) yield { ...entry, modified: new Date(0) };
+    }
+    const driver = new Proxy(store, {
+      get: (target, property) => {
+        const value: unknown = Reflect.get(target, property, target);
+        if (property === "list") return list;
+        return typeof value === "function" ? (value.bind(target) as unknown) : value;
+      },
+    });
+    const [one, other] = [blobCore(driver), blobCore(driver)];
+    const round = async (): Promise<void> => {
+      const id = await one.uploads.start(name);
+      async function* late(): AsyncGenerator<Uint8Array> {
+        yield Buffer.from("late");
+        await one.uploads.append(name, id, { source: bodyOf("first") });
+      }
+      expect(await refusal(other.uploads.append(name, id, { source: late() }))).to.equal("BLOB_UPLOAD_OUT_OF_ORDER");
+      expect(await one.uploads.size(name, id)).to.equal(5);
+    };
+    await Promise.all(Array.from({ length: 10 }, round));
+  });
 
   it("end with the same blob when finished twice at the same time", async () => {
     const driver = openMemory();
