@@ -10,8 +10,3 @@ export function median(values: readonly number[]): number {
   const middle = sorted.length / 2;
   return ((sorted[Math.ceil(middle - 1)] ?? Number.NaN) + (sorted[Math.floor(middle)] ?? Number.NaN)) / 2;
 }
-
-/** How far apart the values lie: the largest over the smallest, less one. */
-export function spread(values: readonly number[]): number {
-  return Math.max(...values) / Math.min(...values) - 1;
-}

@@ -1,0 +1,92 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect } from "chai";
+import { quick } from "../../bench/scale.ts";
+import { groups } from "../../bench/workloads/index.ts";
+import { needs } from "../support/needs.ts";
+import { Program, removeFolder, temporaryFolder, until } from "../support/program.ts";
+
+const main = fileURLToPath(new URL("../../bench/main.ts", import.meta.url));
+
+interface Figures {
+  readonly workloads: readonly {
+    readonly name: string;
+    readonly registryctl?: { readonly value: number; readonly peakBytes: number };
+    readonly peer?: { readonly value: number };
+    readonly failure?: string;
+    readonly skipped?: string;
+  }[];
+  readonly targets: readonly object[];
+}
+
+describe("a measurement", () => {
+  let folder: string;
+  const bench = (...args: string[]): Program =>
+    new Program(process.execPath, ["--import=tsx", main, "--folder", folder, ...args]);
+
+  beforeEach(async () => {
+    folder = await temporaryFolder("bench");
+  });
+
+  afterEach(async () => {
+    await removeFolder(folder);
+  });
+
+  it("runs every workload, and leaves nothing", async function () {
+    needs(this, "docker-registry", "nginx");
+    this.timeout(120_000);
+    const json = join(folder, "figures.json");
+    const program = bench("--quick", "--json", json);
+    expect(await program.exited, program.output).to.equal(0);
+    const { workloads, targets } = JSON.parse(await readFile(json, "utf8")) as Figures;
+    const known = groups(quick).flatMap((group) => group.workloads.map(({ name }) => name));
+    expect(workloads.map(({ name }) => name)).to.deep.equal(known);
+    for (const { name, registryctl, peer, failure, skipped } of workloads) {
+      expect(failure, name).to.equal(undefined);
+      if (skipped !== undefined) continue;
+      expect(registryctl?.value, name).to.be.above(0);
+      expect(registryctl?.peakBytes, name).to.be.above(10e6);
+      if (!name.startsWith("v1-")) expect(peer?.value, name).to.be.above(0);
+    }
+    expect(targets).not.to.deep.equal([]);
+    expect(program.output)
+      .to.include("figures say nothing about speed")
+      .and.include("| manifest GET by tag, 32 clients");
+    expect(await readdir(folder)).to.deep.equal(["figures.json"]);
+  });
+
+  it("fails when a workload does", async () => {
+    const program = bench("--quick", "--only", "idle-memory", "--peer", "http://127.0.0.1:9");
+    expect(await program.exited).to.equal(1);
+    expect(program.output).to.include("FAILED idle-memory");
+  });
+
+  it("refuses workloads that it doesn't know", async () => {
+    const program = bench("--only", "nonsense");
+    expect(await program.exited).to.equal(1);
+    expect(program.output).to.include("There is no workload nonsense; --list names them");
+  });
+
+  it("stops what it started when it is interrupted", async function () {
+    this.timeout(60_000);
+    const program = bench("--peer", "none", "--only", "manifest-get-tag,blob-head");
+    const url = await until("the registry", async () => {
+      const path = (await readdir(folder, { recursive: true })).find((name) => name.endsWith("config.yml"));
+      const port = /"port": (\d+)/.exec(path === undefined ? "" : await readFile(join(folder, path), "utf8"))?.[1];
+      const found = `http://127.0.0.1:${port ?? 0}`;
+      return (await answers(found)) ? found : undefined;
+    });
+    program.child.kill("SIGINT");
+    expect(await program.exited).to.equal(130);
+    expect(await readdir(folder)).to.deep.equal([]);
+    await until("the registry's end", async () => !(await answers(url)));
+  });
+});
+
+async function answers(url: string): Promise<boolean> {
+  return await fetch(`${url}/v2/`).then(
+    ({ ok }) => ok,
+    () => false,
+  );
+}
