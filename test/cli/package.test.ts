@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect } from "chai";
 import { freePort, Program, removeFolder, temporaryFolder } from "../support/program.ts";
+import { needs } from "../support/needs.ts";
 import { V1Client } from "../support/v1-client.ts";
 import { smallChain } from "../support/v1-images.ts";
 
@@ -18,7 +19,8 @@ describe("registryctl as an installed package", function () {
   let env: NodeJS.ProcessEnv;
   let packed: readonly string[];
 
-  before(async () => {
+  before(async function () {
+    needs(this, "bash", "npm");
     folder = await temporaryFolder();
     const { stdout } = await run("npm", ["pack", "--json", "--pack-destination", folder], {
       cwd: root,

@@ -30,8 +30,7 @@ export function describeCache(name: string, open: (context: Context) => Promise<
     });
 
     after(async () => {
-      await here.close();
-      await there.close();
+      for (const cache of [here, there] as (Cache | undefined)[]) await cache?.close();
     });
 
     it("keeps what a reader fills in who found nothing", async () => {

@@ -152,8 +152,10 @@ export class Uploads {
     text: string,
   ): Promise<UploadIdentity & { readonly chunks: readonly Chunk[]; readonly size: number }> {
     const identity = await this.#ids.read(name, text);
-    if (!identity || this.#over.has(identity.id)) throw unknown();
+    if (!identity) throw unknown();
     const { chunks, size, isCancelled } = await this.#chunks.list(identity.id);
+    // Asked after the list: another request may have ended the upload, and removed its chunks, meanwhile.
+    if (this.#over.has(identity.id)) throw unknown();
     const isAbandoned = chunks.length === 0 && Date.now() - identity.begun.getTime() > this.#limits.maxAge * hour;
     if (isCancelled || isAbandoned) throw unknown();
     return { ...identity, chunks, size };

@@ -36,7 +36,7 @@ describe("a Redis cache", function () {
   });
 
   after(async () => {
-    await server.stop();
+    await (server as RedisServer | undefined)?.stop();
   });
 
   const open = (settings: RedisSettings = server.settings, options: RedisOptions = {}): Cache => {

@@ -170,7 +170,7 @@ describe("cached storage", () => {
 
     afterEach(async () => {
       for (const cache of caches) await cache.close();
-      await server.stop();
+      await (server as RedisServer | undefined)?.stop();
     });
 
     it("never shows anything older than what was acknowledged when the reader began", async function () {
