@@ -1,5 +1,4 @@
 import type { Context, Middleware } from "koa";
-import { openRedis } from "../drivers/cache/redis.ts";
 import { cached } from "../drivers/storage/cached.ts";
 import { checked } from "../drivers/storage/checked.ts";
 import type { StorageDriver } from "../drivers/storage/driver.ts";
@@ -28,9 +27,10 @@ export async function openStore(settings: Settings, log: Log): Promise<Store> {
   if (!definition) throw new Error(`There is no storage ${settings.storage}`);
   const storage = limited(retried(await definition.open(settings)), { atOnce });
   const server = settings.cache_lru ?? settings.cache;
+  // Loaded only where it is used: it takes 8 MB of memory.
   const cache =
     server &&
-    openRedis(server, {
+    (await import("../drivers/cache/redis.ts")).openRedis(server, {
       onState: (message) => {
         log.warn({ host: server.host, port: server.port }, message);
       },
