@@ -30,7 +30,7 @@ export function lifecycle(): Group {
           const server = await contestant.start(fresh);
           try {
             const used = { cpuSeconds: cpuSeconds(server.pids), peakBytes: memoryBytes(server.pids, "peak") };
-            return { value: server.readyAfter, work: 1, server: used };
+            return { value: server.readyAfter, work: 1, ...(server.pids.length > 0 && { server: used }) };
           } finally {
             await server.stop();
             await rm(fresh, { recursive: true, force: true });
