@@ -77,14 +77,10 @@ export class ContainerTools {
     await removeFolder(this.#folder);
   }
 
-  /**
-   * Runs it where /var/lib is another folder, for that is where root's tools remember which registry has which blob, and
-   * where a shell of its own takes the ended processes: podman waits until somebody has.
-   */
+  /** Runs it where /var/lib is another folder: that is where root's tools remember which registry has which blob. */
   async #run(program: string, args: readonly string[], input?: string): Promise<string> {
-    const view = ["--mount", "--pid", "--fork", "--mount-proc"];
-    const script = `mount --bind "$0" /var/lib && "$@"; exit $?`;
-    const line = [...view, "sh", "-c", script, join(this.#folder, "var"), program, ...args];
+    const script = `mount --bind "$0" /var/lib && exec "$@"`;
+    const line = ["--mount", "sh", "-c", script, join(this.#folder, "var"), program, ...args];
     return await command("unshare", line, {
       cwd: this.path(""),
       env: this.#env,
@@ -108,11 +104,9 @@ runroot = "${folder}/run/storage"
 `,
     "containers.conf": `[containers]
 netns = "host"
-default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
 [engine]
 cgroup_manager = "cgroupfs"
 events_logger = "none"
-runtime = "runc"
 tmp_dir = "${folder}/run/libpod"
 static_dir = "${folder}/libpod"
 volume_path = "${folder}/volumes"
