@@ -32,11 +32,11 @@ export class DockerEngine {
   /** Starts it. What runs on 127.0.0.1 it takes without looking at certificates; only its client looks at them. */
   static async start({ address, authority }: FrontedRegistry): Promise<DockerEngine> {
     const folder = await temporaryFolder("docker");
-    for (const name of ["var", "home", "tmp"]) await mkdir(join(folder, name));
+    for (const name of ["lib", "run", "home", "tmp"]) await mkdir(join(folder, name));
     const socket = `unix://${join(folder, "docker.sock")}`;
     const configuration = {
       "data-root": join(folder, "data"),
-      "exec-root": join(folder, "run"),
+      "exec-root": join(folder, "exec"),
       pidfile: join(folder, "docker.pid"),
       "deprecated-key-path": join(folder, "key.json"),
       hosts: [socket],
@@ -49,8 +49,8 @@ export class DockerEngine {
       "oom-score-adjust": 0,
     };
     await writeFile(join(folder, "daemon.json"), JSON.stringify(configuration));
-    // What it mounts goes when it goes: it has a view of its own.
-    const script = `mount --bind "$0/var" /var/lib && exec "$1" --config-file "$0/daemon.json"`;
+    // What it mounts goes when it goes, and what has a fixed place is elsewhere: it has a view of its own.
+    const script = `mount --bind "$0/lib" /var/lib && mount --bind "$0/run" /run && exec "$1" --config-file "$0/daemon.json"`;
     const engine = new Program(
       "unshare",
       ["--mount", "sh", "-c", script, folder, findProgram("dockerd") ?? "dockerd"],
