@@ -99,6 +99,8 @@ async function answer(
     else if (!keptHeaders.includes(name)) ctx.res.removeHeader(name);
   }
   const body = Buffer.from(rendered.body);
+  // Who took the answer from Koa has not come to begin it.
+  ctx.respond = true;
   ctx.status = status;
   ctx.body = body;
   ctx.set({ "Content-Type": rendered.type, "Content-Length": String(body.length), ...rendered.headers });

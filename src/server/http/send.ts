@@ -5,12 +5,15 @@ import type { Context } from "koa";
 import { ClientGone } from "./hang-up.ts";
 import { multipart } from "./multipart.ts";
 import { parseRange, parseRanges, type ByteRange } from "./range.ts";
-import { milliseconds } from "./timeout.ts";
+import { openFile, sendFile } from "./send-file.ts";
+import { taken } from "./taken.ts";
 
 /** An object to be sent: its whole size in bytes, and how to open all or a part of it. */
 export interface Sendable {
   readonly size: number;
   readonly open: (range?: ByteRange) => Promise<Readable>;
+  /** The file on this machine that holds the bytes, or undefined; it is quicker to read than a stream. */
+  readonly localPath?: string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
   /** Seconds that a client may take nothing before it is cut off; 0 is for ever. */
   readonly idleTimeout?: number;
@@ -33,12 +36,15 @@ export async function sendObject(ctx: Context, object: Sendable): Promise<void> 
     return;
   }
   const { start, end } = range ?? { start: 0, end: object.size };
-  const source = ctx.method === "HEAD" ? undefined : await object.open(range);
+  const isEmpty = ctx.method === "HEAD" || start === end;
+  const file = isEmpty || object.localPath === undefined ? undefined : await openFile(object.localPath);
+  const source = isEmpty || file ? undefined : await object.open(range);
   ctx.status = range ? 206 : 200;
   if (range) ctx.set("Content-Range", `bytes ${start}-${end - 1}/${object.size}`);
   ctx.set("Content-Length", String(end - start));
   const response = begin(ctx);
-  if (source) await copy(source, response, end - start, object.idleTimeout ?? 0);
+  if (file) await sendFile(file, { start, end }, response, object.idleTimeout ?? 0);
+  else if (source) await copy(source, response, end - start, object.idleTimeout ?? 0);
   else response.end();
 }
 
@@ -104,7 +110,7 @@ async function copy(source: Readable, response: ServerResponse, length: number, 
       sent += part.length;
       if (sent > length) throw new Error(`The storage has more bytes than the ${length} it promised`);
       if (sent === length) last = part;
-      else if (!response.write(part)) await emptied(response, "drain", idleTimeout);
+      else if (!response.write(part)) await taken(response, idleTimeout, (done) => response.once("drain", done));
       sentThisTurn += part.length;
       if (sentThisTurn >= turn) {
         sentThisTurn = 0;
@@ -113,7 +119,7 @@ async function copy(source: Readable, response: ServerResponse, length: number, 
     }
     if (sent < length) throw new Error(`The storage ended after ${sent} of ${length} bytes`);
     response.end(last);
-    await emptied(response, "finish", idleTimeout);
+    await taken(response, idleTimeout, (done) => response.once("finish", done));
   } finally {
     response.off("close", leave);
     source.destroy();
@@ -125,29 +131,4 @@ async function* parts(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Ar
   for await (const chunk of source) {
     for (let offset = 0; offset < chunk.length; offset += turn) yield chunk.subarray(offset, offset + turn);
   }
-}
-
-/**
- * Waits until the socket has taken what was written. Node's own socket timeout notices a client that takes a little
- * of it, and destroys the socket of one that takes nothing; after "finish" Node sets it anew for the next request.
- */
-async function emptied(response: ServerResponse, event: "drain" | "finish", idleTimeout: number): Promise<void> {
-  const socket = response.socket;
-  socket?.setTimeout(milliseconds(idleTimeout));
-  await new Promise<void>((resolve, reject) => {
-    const done = (): void => {
-      response.off("close", gone);
-      if (event === "drain") socket?.setTimeout(0);
-      resolve();
-    };
-    const gone = (): void => {
-      response.off(event, done);
-      reject(new ClientGone());
-    };
-    if (response.closed) {
-      gone();
-      return;
-    }
-    response.once(event, done).once("close", gone);
-  });
 }

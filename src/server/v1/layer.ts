@@ -7,7 +7,8 @@ import type { V1Options } from "./parts.ts";
 /** Answers with a layer, or with where the front end or the client finds it. The caller has set cache headers. */
 export async function sendLayer(ctx: Context, layer: Layer, { offload, idleTimeout }: V1Options): Promise<void> {
   if (await handedOver(ctx, layer, offload)) return;
-  await sendObject(ctx, { size: layer.size, open: layer.open, headers: revalidation, idleTimeout });
+  const { size, open, localPath } = layer;
+  await sendObject(ctx, { size, open, localPath, headers: revalidation, idleTimeout });
 }
 
 /** What `If-Range` may hold against the cache headers of the answer. */

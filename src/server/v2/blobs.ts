@@ -32,7 +32,8 @@ export function blobRoutes(router: Router, { linkedBlobs, offload, idleTimeout }
     if (matchesEtag(ctx.get("If-None-Match"), etag)) {
       ctx.status = 304;
     } else if (ctx.method === "HEAD" || !(await handedOver(ctx, blob, offload))) {
-      await sendRanges(ctx, { size: blob.size, open: blob.open, headers, idleTimeout });
+      const { size, open, localPath } = blob;
+      await sendRanges(ctx, { size, open, localPath, headers, idleTimeout });
     }
   });
 

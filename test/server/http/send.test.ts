@@ -136,6 +136,15 @@ describe("sendObject", () => {
     expect(server.faults.map(({ message }) => message)).to.deep.equal(["no such thing"]);
   });
 
+  it("answers a source that fails before its first byte with an error", async () => {
+    object = from(() => new Readable({ read: (): never => { throw new Error("the disk is gone"); } }), 10); // prettier-ignore
+    const answer = await fetch(server.url);
+    expect(answer.status).to.equal(500);
+    expect(answer.headers.has("accept-ranges")).to.equal(false);
+    expect(await answer.json()).to.have.property("code", "INTERNAL");
+    expect(server.faults.map(({ message }) => message)).to.deep.equal(["the disk is gone"]);
+  });
+
   const broken = {
     "fails half-way": () =>
       Readable.from(
