@@ -4,6 +4,7 @@ import { openReporters } from "../drivers/report/index.ts";
 import type { Reporter } from "../drivers/report/reporter.ts";
 import type { SearchIndex } from "../drivers/search/search-index.ts";
 import { openSearchIndex } from "../drivers/search/index.ts";
+import { invalidWatch } from "../drivers/storage/watches.ts";
 import { health, type HealthCheck } from "./admin/health.ts";
 import { openAccess, privilegedAccess, type Access } from "./auth/access.ts";
 import { indexServerAccess } from "./auth/index-server.ts";
@@ -15,7 +16,7 @@ import { cors } from "./http/cors.ts";
 import { errorHandling, strayErrors, type Failure, type Rendered } from "./http/errors.ts";
 import type { Offload } from "./http/offload.ts";
 import { clientBehind } from "./http/proxy.ts";
-import { requestFacts, requestLog } from "./http/request-log.ts";
+import { requestFacts, requestLog, requestNotes, type RequestLogOptions } from "./http/request-log.ts";
 import { requestTarget } from "./http/target.ts";
 import type { Log } from "./log.ts";
 import { LayerAnalysis } from "./registry/layers/analysis.ts";
@@ -27,6 +28,7 @@ import { openStore, translateStorageErrors, type Store } from "./store.ts";
 import { renderV1, v1, v1Headers } from "./v1/index.ts";
 import type { V1Options } from "./v1/parts.ts";
 import { renderV2 } from "./v2/answer.ts";
+import { HotAnswers } from "./v2/hot.ts";
 import { isV2Path, v2, v2Headers } from "./v2/index.ts";
 import type { V2Parts } from "./v2/parts.ts";
 
@@ -98,10 +100,32 @@ export async function createApp(settings: Settings, environment: AppEnvironment)
     }
     keep(keepSearchIndex({ search, events, registry, log, fill: environment.isFirst }));
     const probes = health({ checks: checksOf(store, search), onChange: told(log) });
+    const notes = { log, clientOf: clientBehind(settings.http.trusted_proxies) };
+    const hot = new HotAnswers({
+      // What CORS adds depends on who asks.
+      watch: settings.cors ? () => invalidWatch : store.watch,
+      access,
+      note: requestNotes(notes),
+      v1UserAgents: new RegExp(settings.v1_user_agents),
+    });
     const app = new Koa();
-    compose(app, { settings, environment, store, search, registry, access, report, health: probes.middleware });
+    compose(app, {
+      settings,
+      environment,
+      store,
+      search,
+      registry,
+      access,
+      report,
+      notes,
+      hot,
+      health: probes.middleware,
+    });
+    const callback = app.callback();
     return {
-      handler: app.callback(),
+      handler: (request, response) => {
+        if (!hot.answer(request, response)) void callback(request, response);
+      },
       drain: () => {
         probes.drain();
       },
@@ -128,20 +152,22 @@ interface Parts {
   readonly registry: Registry;
   readonly access: Access;
   readonly report: Reporter;
+  readonly notes: RequestLogOptions;
+  readonly hot: HotAnswers;
   readonly health: Koa.Middleware;
 }
 
 /** What every request passes, from the outside in. */
-function compose(app: Koa, { settings, environment, store, search, registry, access, report, health }: Parts): void {
+function compose(app: Koa, parts: Parts): void {
+  const { settings, environment, store, search, registry, access, report, notes, hot, health } = parts;
   const { log, version, flavor, host } = environment;
-  const clientOf = clientBehind(settings.http.trusted_proxies);
   const onFault = (error: Error, ctx: Koa.Context) => {
-    const request = requestFacts(ctx.req, clientOf);
+    const request = requestFacts(ctx.req, notes.clientOf);
     log.error({ err: error, request: request.id }, "A request met a fault");
     report.report({ error, time: new Date(), server: { version, flavor, host }, request });
   };
   app.on("error", strayErrors(onFault));
-  app.use(requestLog({ log, clientOf }));
+  app.use(requestLog(notes));
   app.use(health);
   if (settings.cors) app.use(cors(settings.cors));
   app.use(v1Headers(environment));
@@ -150,7 +176,7 @@ function compose(app: Koa, { settings, environment, store, search, registry, acc
   app.use(requestTarget);
   app.use(unanswered);
   app.use(translateStorageErrors(onFault));
-  app.use(v2(v2Parts(settings, registry, access)));
+  app.use(v2({ ...v2Parts(settings, registry, access), hot }));
   app.use(
     v1({
       ...registry,
@@ -172,7 +198,7 @@ function render(failure: Failure, ctx: Koa.Context): Rendered {
   return isV2Path(ctx.path) ? renderV2(failure) : renderV1(failure);
 }
 
-function v2Parts(settings: Settings, registry: Registry, access: Access): V2Parts {
+function v2Parts(settings: Settings, registry: Registry, access: Access): Omit<V2Parts, "hot"> {
   return {
     ...registry,
     offload: offloadOf(settings),

@@ -1,12 +1,21 @@
 const secretNames = /authorization|cookie|token|signature|passw|secret|private_?key|api_?key|access_?key/i;
 const mask = "***";
 
-/** Text without the credentials that URLs, queries and headers in it carry. */
+const userInfo = /([a-z][a-z0-9+.-]{0,20}:\/\/)[^\s/@"']*@/gi;
+const parameter = /([?&](?:[\w-]*(?:signature|token|passw(?:or)?d|secret|credential)|sig)=)[^&\s"']+/gi;
+const header = /((?:authorization|x-docker-token|x-signature|cookie)["']?\s*[:=]\s*["']?)[^\r\n"']+/gi;
+const headerName = /authorization|x-docker-token|x-signature|cookie/i;
+
+/**
+ * Text without the credentials that URLs, queries and headers in it carry. Every line of the log has several texts: most
+ * are seen at a glance to have none.
+ */
 export function maskedText(text: string): string {
-  return text
-    .replace(/([a-z][a-z0-9+.-]{0,20}:\/\/)[^\s/@"']*@/gi, `$1${mask}@`)
-    .replace(/([?&](?:[\w-]*(?:signature|token|passw(?:or)?d|secret|credential)|sig)=)[^&\s"']+/gi, `$1${mask}`)
-    .replace(/((?:authorization|x-docker-token|x-signature|cookie)["']?\s*[:=]\s*["']?)[^\r\n"']+/gi, `$1${mask}`);
+  let masked = text;
+  if (masked.includes("://")) masked = masked.replace(userInfo, `$1${mask}@`);
+  if (masked.includes("=")) masked = masked.replace(parameter, `$1${mask}`);
+  if (/[:=]/.test(masked) && headerName.test(masked)) masked = masked.replace(header, `$1${mask}`);
+  return masked;
 }
 
 /**
@@ -18,10 +27,23 @@ export function maskedFacts(facts: object): Record<string, unknown> {
 }
 
 function maskedEntries(object: object, depth: number): Record<string, unknown> {
-  const entries = Object.entries(object instanceof Error ? plainError(object) : object);
-  return Object.fromEntries(
-    entries.map(([name, value]) => [name, secretNames.test(name) ? mask : maskedValue(value, depth)]),
-  );
+  const masked: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(object instanceof Error ? plainError(object) : object)) {
+    masked[name] = isSecretName(name) ? mask : maskedValue(value, depth);
+  }
+  return masked;
+}
+
+/** The names of facts are few, and each is looked at for every line. */
+const knownNames = new Map<string, boolean>();
+const mostKnownNames = 1000;
+
+function isSecretName(name: string): boolean {
+  const known = knownNames.get(name);
+  if (known !== undefined) return known;
+  const isSecret = secretNames.test(name);
+  if (knownNames.size < mostKnownNames) knownNames.set(name, isSecret);
+  return isSecret;
 }
 
 function maskedValue(value: unknown, depth: number): unknown {

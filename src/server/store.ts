@@ -6,6 +6,7 @@ import { DriverError, type DriverErrorCode } from "../drivers/storage/errors.ts"
 import { findStorage } from "../drivers/storage/index.ts";
 import { limited } from "../drivers/storage/limited.ts";
 import { retried } from "../drivers/storage/retried.ts";
+import { invalidWatch, type Watch } from "../drivers/storage/watches.ts";
 import type { Settings } from "./config/schema.ts";
 import { RegistryError, type ErrorCode } from "./errors.ts";
 import type { Log } from "./log.ts";
@@ -13,6 +14,8 @@ import type { Log } from "./log.ts";
 /** The storage that a flavor names, with everything around it that makes it safe and quick. */
 export interface Store {
   readonly driver: StorageDriver;
+  /** Begins a watch over objects; one that is never valid where others may change them without our knowing. */
+  readonly watch: () => Watch;
   /** Rejects when the cache does not answer; undefined without one. */
   readonly pingCache: (() => Promise<void>) | undefined;
   close(): Promise<void>;
@@ -37,6 +40,7 @@ export async function openStore(settings: Settings, log: Log): Promise<Store> {
     });
   return {
     driver: checked(cache ? cached(storage, cache) : storage),
+    watch: () => invalidWatch,
     pingCache:
       cache &&
       (async () => {

@@ -1,6 +1,7 @@
 import Router from "@koa/router";
 import Koa from "koa";
 import type { StorageDriver } from "../../src/drivers/storage/driver.ts";
+import { invalidWatch } from "../../src/drivers/storage/watches.ts";
 import { errorHandling } from "../../src/server/http/errors.ts";
 import { Blobs } from "../../src/server/registry/blobs.ts";
 import { Documents } from "../../src/server/registry/documents.ts";
@@ -50,6 +51,7 @@ export async function blobServer(
     ...core,
     offload: options.offload ?? { xAccelPrefix: undefined, xSendfile: false, redirect: false },
     idleTimeout: options.idleTimeout ?? 0,
+    hot: withoutHotAnswers,
     location: (_ctx: unknown, path: string) => `${options.base ?? ""}${path}`,
   };
   const router = new Router({ strict: true, sensitive: true });
@@ -71,6 +73,13 @@ export async function blobServer(
     },
   };
 }
+
+/** Answers as they are, without keeping any. */
+const withoutHotAnswers: BlobParts["hot"] = {
+  keep: async (_ctx, give) => {
+    await give(invalidWatch);
+  },
+};
 
 /** All that a stream yields. */
 export async function bytesOf(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Middleware } from "koa";
 import { RegistryError } from "../errors.ts";
 import type { Log } from "../log.ts";
@@ -28,25 +28,30 @@ export function requestFacts(request: IncomingMessage, clientOf: (request: Incom
   return {
     id: requestId(request),
     method: request.method ?? "",
-    path: (request.url ?? "").replace(/[?#][^]*$/, "").slice(0, 2048),
+    path: withoutQuery(request.url ?? "").slice(0, 2048),
     remoteAddress: clientOf(request).address,
     userAgent: (request.headers["user-agent"] ?? "").slice(0, 512),
   };
 }
 
+function withoutQuery(url: string): string {
+  const end = url.search(/[?#]/);
+  return end === -1 ? url : url.slice(0, end);
+}
+
+/** Takes note of a request that has just come, and tells its id. To be called once for each. */
+export type RequestNotes = (request: IncomingMessage, response: ServerResponse) => string;
+
 /**
  * Notes every request once, when its answer is sent or its client gone: `status` (absent when nothing was sent),
- * `in` (bytes of the body read), `out` (bytes sent, headers included), `ms`, `aborted`, and what failed. Answers with
- * the request's id in `X-Request-Id`. It stands outside everything.
+ * `in` (bytes of the body read), `out` (bytes sent, headers included), `ms`, `aborted`, and what failed.
  */
-export function requestLog({ log, clientOf, quiet = ["/livez", "/readyz"] }: RequestLogOptions): Middleware {
-  return async (ctx, next) => {
-    const { req, res } = ctx;
+export function requestNotes({ log, clientOf, quiet = ["/livez", "/readyz"] }: RequestLogOptions): RequestNotes {
+  return (req, res) => {
     const start = performance.now();
     const sentBefore = req.socket.bytesWritten;
     const facts = requestFacts(req, clientOf);
-    ctx.set("X-Request-Id", facts.id);
-    res.once("close", () => {
+    res.on("close", () => {
       const status = res.headersSent ? res.statusCode : undefined;
       const line = {
         ...facts,
@@ -60,6 +65,15 @@ export function requestLog({ log, clientOf, quiet = ["/livez", "/readyz"] }: Req
       const level = quiet.includes(facts.path) ? "debug" : (status ?? 0) >= 500 ? "error" : "info";
       log[level](line, `${facts.method} ${facts.path} ${status ?? "aborted"}`);
     });
+    return facts.id;
+  };
+}
+
+/** Notes every request, and answers with its id in `X-Request-Id`. It stands outside everything. */
+export function requestLog(options: RequestLogOptions): Middleware {
+  const note = requestNotes(options);
+  return async (ctx, next) => {
+    ctx.set("X-Request-Id", note(ctx.req, ctx.res));
     await next();
   };
 }

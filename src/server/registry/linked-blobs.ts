@@ -1,6 +1,7 @@
 import type { Readable } from "node:stream";
 import type { ByteRange, StorageDriver } from "../../drivers/storage/driver.ts";
 import { isNotFound } from "../../drivers/storage/errors.ts";
+import { invalidWatch, type Watch } from "../../drivers/storage/watches.ts";
 import { RegistryError } from "../errors.ts";
 import type { Blobs } from "./blobs.ts";
 import type { Digest } from "./digest.ts";
@@ -39,8 +40,13 @@ export class LinkedBlobs {
     this.#blobs = parts.blobs;
   }
 
-  /** Rejects with BLOB_UNKNOWN when the repository has no such blob, or has lost its content. */
-  async find(name: OciName, digest: Digest): Promise<LinkedBlob> {
+  /**
+   * Rejects with BLOB_UNKNOWN when the repository has no such blob, or has lost its content. What the answer depends on is
+   * added to `watch`.
+   */
+  async find(name: OciName, digest: Digest, watch: Watch = invalidWatch): Promise<LinkedBlob> {
+    watch.add(layerLinkKey(name, digest));
+    watch.add(blobKey(digest));
     const size = await this.#size(name, digest);
     if (size === undefined) throw unknown(digest);
     const key = blobKey(digest);

@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import { invalidWatch, type Watch } from "../../drivers/storage/watches.ts";
 import { RegistryError } from "../errors.ts";
 import { digestAs, digestParts, type Digest } from "./digest.ts";
 import type { Documents } from "./documents.ts";
@@ -7,7 +8,7 @@ import type { LinkedBlobs } from "./linked-blobs.ts";
 import { parseManifest, parseStoredManifest, referrer, type Manifest } from "./manifest.ts";
 import type { OciName, OciTag, Reference } from "./oci-names.ts";
 import type { OciTags } from "./oci-tags.ts";
-import { blobKey, manifestLinkKey } from "./paths.ts";
+import { blobKey, manifestLinkKey, ociTagKey } from "./paths.ts";
 import type { Referrers } from "./referrers.ts";
 
 /** A manifest as it was pushed. */
@@ -59,9 +60,14 @@ export class Manifests {
     this.#allowSparseIndexes = parts.allowSparseIndexes;
   }
 
-  /** Rejects with MANIFEST_UNKNOWN; also for a tag whose manifest another program has removed. */
-  async get(name: OciName, reference: Reference): Promise<StoredManifest> {
+  /**
+   * Rejects with MANIFEST_UNKNOWN; also for a tag whose manifest another program has removed. What the answer depends on is
+   * added to `watch`.
+   */
+  async get(name: OciName, reference: Reference, watch: Watch = invalidWatch): Promise<StoredManifest> {
+    if (reference.kind === "tag") watch.add(ociTagKey(name, reference.tag));
     const digest = reference.kind === "tag" ? await this.#tags.digest(name, reference.tag) : reference.digest;
+    if (digest) watch.add(manifestLinkKey(name, digest));
     const manifest = digest && (await this.has(name, digest)) ? await this.#content(digest) : undefined;
     if (!manifest) throw unknown(reference);
     return manifest;

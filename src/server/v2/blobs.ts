@@ -5,6 +5,7 @@ import { sendRanges } from "../http/send.ts";
 import { parseDigest } from "../registry/digest.ts";
 import type { LinkedBlobs } from "../registry/linked-blobs.ts";
 import { parseOciName } from "../registry/oci-names.ts";
+import type { HotAnswers } from "./hot.ts";
 
 /** What blobs are served from. */
 export interface BlobParts {
@@ -13,28 +14,32 @@ export interface BlobParts {
   readonly offload: Offload;
   /** Seconds that a client may take nothing before it is cut off; 0 is for ever. */
   readonly idleTimeout: number;
+  readonly hot: Pick<HotAnswers, "keep">;
 }
 
 /** Blobs are what their digest says for ever; caches that several users share must not keep what one was allowed. */
 const forEver = "max-age=31536000, immutable";
 
 /** Reading and deleting blobs (OCI distribution 1.1, end-2 and end-10). */
-export function blobRoutes(router: Router, { linkedBlobs, offload, idleTimeout }: BlobParts): void {
+export function blobRoutes(router: Router, { linkedBlobs, offload, idleTimeout, hot }: BlobParts): void {
   const path = "/v2/*name/blobs/:digest";
 
   router.get(path, async (ctx) => {
     const name = parseOciName(ctx.params["name"] ?? "");
     const digest = parseDigest(ctx.params["digest"] ?? "");
-    const blob = await linkedBlobs.find(name, digest);
-    const etag = `"${digest}"`;
-    const headers = { "Docker-Content-Digest": digest, ETag: etag, "Cache-Control": forEver };
-    ctx.set(headers);
-    if (matchesEtag(ctx.get("If-None-Match"), etag)) {
-      ctx.status = 304;
-    } else if (ctx.method === "HEAD" || !(await handedOver(ctx, blob, offload))) {
-      const { size, open, localPath } = blob;
-      await sendRanges(ctx, { size, open, localPath, headers, idleTimeout });
-    }
+    await hot.keep(ctx, async (watch) => {
+      const blob = await linkedBlobs.find(name, digest, watch);
+      const etag = `"${digest}"`;
+      const headers = { "Docker-Content-Digest": digest, ETag: etag, "Cache-Control": forEver };
+      ctx.set(headers);
+      if (matchesEtag(ctx.get("If-None-Match"), etag)) {
+        ctx.status = 304;
+      } else if (ctx.method === "HEAD" || !(await handedOver(ctx, blob, offload))) {
+        const { size, open, localPath } = blob;
+        await sendRanges(ctx, { size, open, localPath, headers, idleTimeout });
+      }
+      return undefined;
+    });
   });
 
   router.delete(path, async (ctx) => {

@@ -4,7 +4,6 @@ import { RegistryError } from "../errors.ts";
 import { bufferedBody } from "../http/body.ts";
 import { matchesEtag } from "../http/conditional.ts";
 import { ociIndex } from "../registry/manifest.ts";
-import type { Manifests } from "../registry/manifests.ts";
 import { parseOciName, parseOciTag, parseReference, type OciTag, type Reference } from "../registry/oci-names.ts";
 import { parseDigest } from "../registry/digest.ts";
 import { page, pageQuery } from "../http/page.ts";
@@ -19,12 +18,12 @@ const largestPage = 1000;
 /** Manifests and what refers to them (OCI distribution 1.1, end-3, end-7, end-9, end-12). */
 export function manifestRoutes(
   router: Router,
-  { manifests, ociTags, referrers, location, idleTimeout }: V2Parts,
+  { manifests, ociTags, referrers, location, idleTimeout, hot }: V2Parts,
 ): void {
   const path = "/v2/*name/manifests/:reference";
 
   router.get(path, async (ctx) => {
-    await sendManifest(ctx, manifests, ctx.params["name"] ?? "", ctx.params["reference"] ?? "");
+    await sendManifest(ctx, { manifests, hot }, ctx.params["name"] ?? "", ctx.params["reference"] ?? "");
   });
 
   router.put(path, async (ctx) => {
@@ -80,6 +79,8 @@ function tagsOfQuery(ctx: Context): readonly OciTag[] {
   return tags;
 }
 
+type ManifestParts = Pick<V2Parts, "manifests" | "hot">;
+
 /** A whole URL of a manifest, percent-encoding aside. */
 const hotPath = /^\/v2\/([^%]+)\/manifests\/([^/%]+)$/;
 
@@ -87,22 +88,30 @@ const hotPath = /^\/v2\/([^%]+)\/manifests\/([^/%]+)$/;
  * Reading manifests is most of what a registry does, and going through all routes most of what it costs: this answers such
  * requests before the router.
  */
-export function hotManifests({ manifests }: Pick<V2Parts, "manifests">): Middleware {
+export function hotManifests(parts: ManifestParts): Middleware {
   return async (ctx, next) => {
     const [, name, wanted] = (ctx.method === "GET" || ctx.method === "HEAD" ? hotPath.exec(ctx.path) : undefined) ?? [];
     if (name === undefined || wanted === undefined) await next();
-    else await sendManifest(ctx, manifests, name, wanted);
+    else await sendManifest(ctx, parts, name, wanted);
   };
 }
 
-async function sendManifest(ctx: Context, manifests: Manifests, name: string, wanted: string): Promise<void> {
-  const { bytes, digest, mediaType } = await manifests.get(parseOciName(name), parseReference(wanted));
-  const etag = `"${digest}"`;
-  ctx.set({ "Docker-Content-Digest": digest, ETag: etag });
-  if (matchesEtag(ctx.get("If-None-Match"), etag)) {
-    ctx.status = 304;
-    return;
-  }
-  ctx.body = bytes;
-  ctx.set("Content-Type", mediaType);
+async function sendManifest(
+  ctx: Context,
+  { manifests, hot }: ManifestParts,
+  name: string,
+  wanted: string,
+): Promise<void> {
+  await hot.keep(ctx, async (watch) => {
+    const { bytes, digest, mediaType } = await manifests.get(parseOciName(name), parseReference(wanted), watch);
+    const etag = `"${digest}"`;
+    ctx.set({ "Docker-Content-Digest": digest, ETag: etag });
+    if (matchesEtag(ctx.get("If-None-Match"), etag)) {
+      ctx.status = 304;
+    } else {
+      ctx.body = bytes;
+      ctx.set("Content-Type", mediaType);
+    }
+    return bytes;
+  });
 }
