@@ -1,19 +1,20 @@
 import type { Context, Middleware } from "koa";
 import { cached } from "../drivers/storage/cached.ts";
 import { checked } from "../drivers/storage/checked.ts";
-import type { StorageDriver } from "../drivers/storage/driver.ts";
+import { amongStrangers, type Coherence } from "../drivers/storage/coherence.ts";
 import { DriverError, type DriverErrorCode } from "../drivers/storage/errors.ts";
 import { findStorage } from "../drivers/storage/index.ts";
 import { limited } from "../drivers/storage/limited.ts";
+import { remembered, type RememberingStorage } from "../drivers/storage/remembered.ts";
 import { retried } from "../drivers/storage/retried.ts";
-import { invalidWatch, type Watch } from "../drivers/storage/watches.ts";
+import type { Watch } from "../drivers/storage/watches.ts";
 import type { Settings } from "./config/schema.ts";
 import { RegistryError, type ErrorCode } from "./errors.ts";
 import type { Log } from "./log.ts";
 
 /** The storage that a flavor names, with everything around it that makes it safe and quick. */
 export interface Store {
-  readonly driver: StorageDriver;
+  readonly driver: RememberingStorage;
   /** Begins a watch over objects; one that is never valid where others may change them without our knowing. */
   readonly watch: () => Watch;
   /** Rejects when the cache does not answer; undefined without one. */
@@ -24,8 +25,11 @@ export interface Store {
 /** So many operations are asked of a storage at once; more would only wait there instead of here. */
 const atOnce = 128;
 
-/** Opens the storage and the cache before it. Rejects with a `DriverError` when the storage can't be used. */
-export async function openStore(settings: Settings, log: Log): Promise<Store> {
+/**
+ * Opens the storage and the cache before it; what is remembered in this process is as true as `coherence` allows. Rejects
+ * with a `DriverError` when the storage can't be used.
+ */
+export async function openStore(settings: Settings, log: Log, coherence: Coherence = amongStrangers): Promise<Store> {
   const definition = findStorage(settings.storage);
   if (!definition) throw new Error(`There is no storage ${settings.storage}`);
   const storage = limited(retried(await definition.open(settings)), { atOnce });
@@ -38,9 +42,10 @@ export async function openStore(settings: Settings, log: Log): Promise<Store> {
         log.warn({ host: server.host, port: server.port }, message);
       },
     });
+  const driver = remembered(checked(cache ? cached(storage, cache) : storage), coherence);
   return {
-    driver: checked(cache ? cached(storage, cache) : storage),
-    watch: () => invalidWatch,
+    driver,
+    watch: () => driver.watch(),
     pingCache:
       cache &&
       (async () => {

@@ -8,14 +8,29 @@ export interface Watch {
   close(): void;
 }
 
+/** What can be watched, and for how long. */
+export interface Watching {
+  /** Whether changes of the object are told at all; a watch of one that isn't admitted is invalid. By default all are. */
+  readonly admits?: (key: string) => boolean;
+  /** Milliseconds after which a watch is invalid, so that changes that nobody tells are noticed. By default it lasts. */
+  readonly lifetime?: number;
+}
+
 /** The watches of a process: who keeps something that was made from objects learns by them when it is out of date. */
 export class Watches {
   readonly #byKey = new Map<string, Set<KeyWatch>>();
   readonly #all = new Set<KeyWatch>();
+  readonly #admits: (key: string) => boolean;
+  readonly #lifetime: number;
+
+  constructor({ admits = () => true, lifetime = Infinity }: Watching = {}) {
+    this.#admits = admits;
+    this.#lifetime = lifetime;
+  }
 
   /** Begin it before the objects are read: a change meanwhile is then seen too. */
   watch(...keys: readonly string[]): Watch {
-    const watch = new KeyWatch(this.#byKey, this.#all);
+    const watch = new KeyWatch(this.#byKey, this.#all, this.#admits, performance.now() + this.#lifetime);
     for (const key of keys) watch.add(key);
     return watch;
   }
@@ -33,17 +48,36 @@ export const invalidWatch: Watch = { isValid: false, add: () => undefined, close
 class KeyWatch implements Watch {
   readonly #byKey: Map<string, Set<KeyWatch>>;
   readonly #all: Set<KeyWatch>;
+  readonly #admits: (key: string) => boolean;
+  readonly #end: number;
   readonly #keys: string[] = [];
-  isValid = true;
+  #isOpen = true;
 
-  constructor(byKey: Map<string, Set<KeyWatch>>, all: Set<KeyWatch>) {
+  constructor(
+    byKey: Map<string, Set<KeyWatch>>,
+    all: Set<KeyWatch>,
+    admits: (key: string) => boolean,
+    /** By `performance.now()`. */
+    end: number,
+  ) {
     this.#byKey = byKey;
     this.#all = all;
+    this.#admits = admits;
+    this.#end = end;
     all.add(this);
   }
 
+  get isValid(): boolean {
+    if (this.#isOpen && performance.now() > this.#end) this.close();
+    return this.#isOpen;
+  }
+
   add(key: string): void {
-    if (!this.isValid) return;
+    if (!this.#isOpen) return;
+    if (!this.#admits(key)) {
+      this.close();
+      return;
+    }
     this.#keys.push(key);
     const others = this.#byKey.get(key);
     if (others) others.add(this);
@@ -51,8 +85,8 @@ class KeyWatch implements Watch {
   }
 
   close(): void {
-    if (!this.isValid) return;
-    this.isValid = false;
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
     this.#all.delete(this);
     for (const key of this.#keys) {
       const others = this.#byKey.get(key);

@@ -1,0 +1,40 @@
+import { LRUCache } from "lru-cache";
+import type { Stat } from "../driver.ts";
+
+/** What is remembered of one object; time and content belong together. */
+export interface RememberedObject {
+  readonly stat: Stat;
+  readonly bytes: Buffer | undefined;
+}
+
+/** Bytes that an entry takes beside its key and content, roughly. */
+const overhead = 300;
+
+/** What was last seen of objects: the most recently used of them, within so many bytes, for so many milliseconds. */
+export class RememberedObjects {
+  readonly #entries: LRUCache<string, RememberedObject & { readonly until: number }>;
+  readonly #lifetime: number;
+
+  constructor({ bytes, lifetime }: { readonly bytes: number; readonly lifetime: number }) {
+    this.#lifetime = lifetime;
+    this.#entries = new LRUCache({
+      maxSize: bytes,
+      sizeCalculation: (object, key) => overhead + key.length + (object.bytes?.length ?? 0),
+    });
+  }
+
+  find(key: string): RememberedObject | undefined {
+    const entry = this.#entries.get(key);
+    return entry && performance.now() < entry.until ? entry : undefined;
+  }
+
+  keep(key: string, { stat, bytes }: RememberedObject): void {
+    this.#entries.set(key, { stat, bytes, until: performance.now() + this.#lifetime });
+  }
+
+  /** Without keys all. */
+  forget(keys?: readonly string[]): void {
+    if (!keys) this.#entries.clear();
+    else for (const key of keys) this.#entries.delete(key);
+  }
+}
