@@ -3,7 +3,7 @@ import type { ByteRange, Entry, RedirectOptions, Stat, StorageDriver } from "../
 import { DriverError } from "../../src/drivers/storage/errors.ts";
 
 /** The operations that `failing` counts. */
-export type Operation = "read" | "write" | "stat" | "list" | "children" | "move" | "copy" | "delete";
+export type Operation = "read" | "write" | "stat" | "list" | "children" | "move" | "copy" | "link" | "delete";
 
 /** Which call fails: the `nth` (from 1) of `operation`, or of any; before its effect, or with it done and the answer lost. */
 export interface Fault {
@@ -72,6 +72,10 @@ class Failing implements FailingDriver {
 
   async copy(from: string, to: string): Promise<void> {
     await this.#step("copy", () => this.#driver.copy(from, to));
+  }
+
+  async link(from: string, to: string): Promise<void> {
+    await this.#step("link", () => this.#driver.link(from, to));
   }
 
   async delete(key: string): Promise<void> {

@@ -89,6 +89,10 @@ class CachedStorage implements StorageDriver {
     await this.#changing([to], () => this.#driver.copy(from, to));
   }
 
+  async link(from: string, to: string): Promise<void> {
+    await this.#changing([to], () => this.#driver.link(from, to));
+  }
+
   async delete(key: string): Promise<void> {
     await this.#changing([key], () => this.#driver.delete(key));
   }

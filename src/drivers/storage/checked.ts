@@ -80,6 +80,12 @@ class CheckedStorage implements StorageDriver {
     await this.#driver.copy(from, to);
   }
 
+  async link(from: string, to: string): Promise<void> {
+    checkKey(from);
+    checkKey(to);
+    await this.#driver.link(from, to);
+  }
+
   async delete(key: string): Promise<void> {
     checkKey(key);
     await this.#driver.delete(key);

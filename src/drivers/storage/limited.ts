@@ -96,6 +96,10 @@ class LimitedStorage implements StorageDriver {
     await this.#within(() => this.#driver.copy(from, to));
   }
 
+  async link(from: string, to: string): Promise<void> {
+    await this.#within(() => this.#driver.link(from, to));
+  }
+
   async delete(key: string): Promise<void> {
     await this.#within(() => this.#driver.delete(key));
   }

@@ -13,6 +13,7 @@ import { codeOf, notFound, readFailure, writeFailure } from "./local/failure.ts"
 import { streamFile, writeFile } from "./local/file-content.ts";
 import { Folders, syncFolder } from "./local/folders.ts";
 import { FreeSpace } from "./local/free-space.ts";
+import { isLink, linkDurably } from "./local/links.ts";
 import { copyDurably, place } from "./local/placement.ts";
 import { strayPrefix, Temporaries } from "./local/temporaries.ts";
 import { walkNames, walkObjects, type Tree } from "./local/walk.ts";
@@ -138,8 +139,12 @@ class LocalStorage implements StorageDriver, Tree {
 
   async move(from: string, to: string): Promise<void> {
     const [path, target] = [this.#path(from), this.#path(to)];
-    await this.#file(from);
+    const file = await this.#file(from);
     if (from === to) return;
+    if (await isLink(file, target)) {
+      await this.delete(from);
+      return;
+    }
     await place(path, target, this.#folders, this.#temporaries).catch((error: unknown) => {
       throw codeOf(error) === "ENOENT" ? notFound(from, error) : writeFailure(to, error);
     });
@@ -147,18 +152,11 @@ class LocalStorage implements StorageDriver, Tree {
   }
 
   async copy(from: string, to: string): Promise<void> {
-    const [path, target] = [this.#path(from), this.#path(to)];
-    await this.#file(from);
-    const temporary = await inWrite(to, this.#temporaries.reserve());
-    try {
-      await copyDurably(path, temporary).catch((error: unknown) => {
-        throw codeOf(error) === "ENOENT" ? notFound(from, error) : writeFailure(to, error);
-      });
-      await inWrite(to, place(temporary, target, this.#folders, this.#temporaries));
-    } catch (error) {
-      await rm(temporary, { force: true });
-      throw error;
-    }
+    await this.#duplicate(from, to, copyDurably);
+  }
+
+  async link(from: string, to: string): Promise<void> {
+    await this.#duplicate(from, to, linkDurably);
   }
 
   async delete(key: string): Promise<void> {
@@ -204,6 +202,21 @@ class LocalStorage implements StorageDriver, Tree {
 
   hides(folder: string, name: string): boolean {
     return name.startsWith(strayPrefix) || (name === temporaryFolder && folder === join(this.root, ownFolder));
+  }
+
+  async #duplicate(from: string, to: string, make: typeof copyDurably): Promise<void> {
+    const [path, target] = [this.#path(from), this.#path(to)];
+    await this.#file(from);
+    const temporary = await inWrite(to, this.#temporaries.reserve());
+    try {
+      await make(path, temporary).catch((error: unknown) => {
+        throw codeOf(error) === "ENOENT" ? notFound(from, error) : writeFailure(to, error);
+      });
+      await inWrite(to, place(temporary, target, this.#folders, this.#temporaries));
+    } finally {
+      // Of two names of one file, a rename keeps both.
+      await rm(temporary, { force: true });
+    }
   }
 
   /**

@@ -4,7 +4,7 @@ import { watchSource, watchStream } from "./watched-stream.ts";
 
 /** What is measured: every operation that asks the backend. */
 export type StorageOperation =
-  "read" | "write" | "stat" | "list" | "children" | "move" | "copy" | "delete" | "redirectUrl" | "ping";
+  "read" | "write" | "stat" | "list" | "children" | "move" | "copy" | "link" | "delete" | "redirectUrl" | "ping";
 
 /** How one operation went. */
 export interface Measurement {
@@ -101,6 +101,10 @@ class MeasuredStorage implements StorageDriver {
 
   async copy(from: string, to: string): Promise<void> {
     await this.#measure("copy", () => this.#driver.copy(from, to));
+  }
+
+  async link(from: string, to: string): Promise<void> {
+    await this.#measure("link", () => this.#driver.link(from, to));
   }
 
   async delete(key: string): Promise<void> {

@@ -82,6 +82,11 @@ class MemoryStorage implements StorageDriver {
     this.#set(to, { bytes, modified: new Date() });
   }
 
+  /** A copy shares the bytes too: nothing changes them in place. */
+  async link(from: string, to: string): Promise<void> {
+    await this.copy(from, to);
+  }
+
   async delete(key: string): Promise<void> {
     await Promise.resolve();
     if (this.#objects.delete(key)) this.#sorted = undefined;

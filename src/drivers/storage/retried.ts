@@ -16,7 +16,7 @@ export interface Retries {
 
 /**
  * Tries again what rejected with UNAVAILABLE and does no harm when it is done twice: read (until the stream is open,
- * not after), stat, copy, delete, and listings, which go on behind the last item. A write is tried again only as long
+ * not after), stat, copy, link, delete, and listings, which go on behind the last item. A write is tried again only as long
  * as nothing was taken from its source, since what was taken can't be had twice. A move is not: when its answer was
  * lost, the second would find nothing to move.
  */
@@ -73,6 +73,10 @@ class RetriedStorage implements StorageDriver {
 
   async copy(from: string, to: string): Promise<void> {
     await this.#retry(() => this.#driver.copy(from, to));
+  }
+
+  async link(from: string, to: string): Promise<void> {
+    await this.#retry(() => this.#driver.link(from, to));
   }
 
   async delete(key: string): Promise<void> {

@@ -116,7 +116,7 @@ describe("cached storage", () => {
 
   it("forgets what a change that failed may have changed", async () => {
     for (const when of ["before", "after"] as const) {
-      for (const operation of ["write", "delete", "move", "copy"] as const) {
+      for (const operation of ["write", "delete", "move", "copy", "link"] as const) {
         const driver = openMemory();
         for (const key of ["images/a", "images/b"]) await put(driver, key, key);
         const store = cached(failing(driver, { operation, nth: 1, when }), openMemoryCache());
@@ -126,6 +126,7 @@ describe("cached storage", () => {
           delete: () => store.delete("images/b"),
           move: () => store.move("images/a", "images/b"),
           copy: () => store.copy("images/a", "images/b"),
+          link: () => store.link("images/a", "images/b"),
         }[operation];
         await rejection(change());
         for (const key of ["images/a", "images/b"]) {

@@ -19,6 +19,8 @@ describe("checked storage", () => {
         () => driver.move(key, "good"),
         () => driver.copy("good", key),
         () => driver.copy(key, "good"),
+        () => driver.link("good", key),
+        () => driver.link(key, "good"),
         () => driver.delete(key),
         () => driver.redirectUrl(key, { seconds: 1 }),
         () => first(driver.list(key === "" ? "/" : key)),

@@ -218,6 +218,7 @@ describe("local storage", () => {
         expect(await outcome(store.stat(key)), key).to.equal("NOT_FOUND");
         expect(await outcome(store.move(key, "stolen")), key).to.equal("NOT_FOUND");
         expect(await outcome(store.copy(key, "stolen")), key).to.equal("NOT_FOUND");
+        expect(await outcome(store.link(key, "stolen")), key).to.equal("NOT_FOUND");
       }
       expect(await keysOf(store, "")).to.deep.equal(["a/object"]);
       expect(await keysOf(store, "a/link")).to.deep.equal([]);
@@ -245,6 +246,14 @@ describe("local storage", () => {
     });
   });
 
+  it("links objects without a second copy, and leaves nothing beside", async () => {
+    await put(store, "images/a/layer", "content");
+    for (const key of ["blobs/a/data", "blobs/a/data", "images/a/layer"]) await store.link("images/a/layer", key);
+    const [first, second] = await Promise.all(["images/a/layer", "blobs/a/data"].map((key) => stat(join(root, key))));
+    expect(second).to.include({ ino: first?.ino, nlink: 2 });
+    expect(await files()).to.have.members(["images/a/layer", "blobs/a/data"]);
+  });
+
   describe("with a folder on another disk", () => {
     let disk = "";
 
@@ -269,12 +278,13 @@ describe("local storage", () => {
       await put(store, "images/a/b", "one");
       await put(store, "here/c", "two");
       await store.copy("here/c", "images/a/copied");
+      await store.link("here/c", "images/a/linked");
       await store.move("here/c", "images/moved");
       await store.move("images/a/b", "here/d/e");
-      expect(await keysOf(store, "")).to.deep.equal(["here/d/e", "images/a/copied", "images/moved"]);
+      expect(await keysOf(store, "")).to.deep.equal(["here/d/e", "images/a/copied", "images/a/linked", "images/moved"]);
       expect(await textOf(store, "images/moved")).to.equal("two");
       expect((await bytesOf(store, "here/d/e")).toString()).to.equal("one");
-      expect((await readdir(disk, { recursive: true })).sort()).to.deep.equal(["a", "a/copied", "moved"]);
+      expect((await readdir(disk, { recursive: true })).sort()).to.deep.equal(["a", "a/copied", "a/linked", "moved"]);
       expect(await files()).to.have.members(["here/d/e", "images"]);
     });
   });

@@ -28,13 +28,14 @@ describe("measured storage", () => {
   it("tells of every operation once", async () => {
     await store.stat("key");
     await store.copy("key", "copy");
+    await store.link("key", "copy");
     await store.move("copy", "moved");
     await store.delete("moved");
     await keysOf(store, "");
     await namesOf(store, "");
     await store.ping();
     await store.redirectUrl("key", { seconds: 1 });
-    const operations = ["stat", "copy", "move", "delete", "list", "children", "ping", "redirectUrl"] as const;
+    const operations = ["stat", "copy", "link", "move", "delete", "list", "children", "ping", "redirectUrl"] as const;
     expect(facts()).to.deep.equal(operations.map((operation) => [operation, 0, false]));
   });
 

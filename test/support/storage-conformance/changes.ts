@@ -4,7 +4,7 @@ import { exists, keysOf, outcome, put, source, textOf } from "../storage-content
 
 /** Move, copy and delete. */
 export function describeChanges(subject: Subject): void {
-  for (const operation of ["move", "copy"] as const) {
+  for (const operation of ["move", "copy", "link"] as const) {
     describe(`a ${operation}`, () => {
       it(`gives the object another name, ${operation === "move" ? "and takes the first away" : "and keeps the first"}`, async () => {
         const { driver } = subject;
@@ -13,7 +13,7 @@ export function describeChanges(subject: Subject): void {
         await driver[operation](`${area}/a/b/from`, `${area}/c/d/e/to`);
         expect(await textOf(driver, `${area}/c/d/e/to`)).to.equal("content");
         expect((await driver.stat(`${area}/c/d/e/to`)).size).to.equal(7);
-        expect(await exists(driver, `${area}/a/b/from`)).to.equal(operation === "copy");
+        expect(await exists(driver, `${area}/a/b/from`)).to.equal(operation !== "move");
       });
 
       it("replaces what had the name, also when it was longer", async () => {
@@ -61,18 +61,58 @@ export function describeChanges(subject: Subject): void {
     });
   }
 
-  describe("a copy", () => {
-    it("stays as it is when the first is replaced or deleted", async () => {
-      const { driver } = subject;
-      const area = subject.area();
-      await put(driver, `${area}/from`, "old");
-      await driver.copy(`${area}/from`, `${area}/to`);
-      await put(driver, `${area}/from`, "new");
-      expect(await textOf(driver, `${area}/to`)).to.equal("old");
-      await driver.delete(`${area}/from`);
-      expect(await textOf(driver, `${area}/to`)).to.equal("old");
+  for (const operation of ["copy", "link"] as const) {
+    describe(`a ${operation}`, () => {
+      it("stays as it is when the first is replaced or deleted, and the first when it is", async () => {
+        const { driver } = subject;
+        const area = subject.area();
+        for (const [changed, kept] of [
+          ["from", "to"],
+          ["to", "from"],
+        ] as const) {
+          // prettier-ignore
+          const fresh = async (): Promise<void> => {
+            await put(driver, `${area}/from`, "old");
+            await driver[operation](`${area}/from`, `${area}/to`);
+          };
+          await fresh();
+          await put(driver, `${area}/${changed}`, "new");
+          expect(await textOf(driver, `${area}/${kept}`)).to.equal("old");
+          expect(await textOf(driver, `${area}/${changed}`)).to.equal("new");
+          await fresh();
+          await put(driver, `${area}/other`, "other");
+          await driver.copy(`${area}/other`, `${area}/${changed}`);
+          expect(await textOf(driver, `${area}/${kept}`)).to.equal("old");
+          await fresh();
+          await driver.move(`${area}/other`, `${area}/${changed}`);
+          expect(await textOf(driver, `${area}/${kept}`)).to.equal("old");
+          await fresh();
+          await driver.delete(`${area}/${changed}`);
+          expect(await textOf(driver, `${area}/${kept}`)).to.equal("old");
+        }
+      });
+
+      it("may be made twice, of the first or of what was made of it", async () => {
+        const { driver } = subject;
+        const area = subject.area();
+        await put(driver, `${area}/a`, "content");
+        for (const [from, to] of [
+          ["a", "b"],
+          ["a", "b"],
+          ["b", "a"],
+          ["b", "c/d"],
+          ["a", "c/d"],
+        ] as const) {
+          // prettier-ignore
+          await driver[operation](`${area}/${from}`, `${area}/${to}`);
+        }
+        expect(await keysOf(driver, area)).to.deep.equal([`${area}/a`, `${area}/b`, `${area}/c/d`]);
+        await driver.move(`${area}/a`, `${area}/b`);
+        expect(await keysOf(driver, area)).to.deep.equal([`${area}/b`, `${area}/c/d`]);
+        expect(await textOf(driver, `${area}/b`)).to.equal("content");
+      });
     });
-  });
+  }
 
   describe("a delete", () => {
     it("takes the object away, and may be said twice or of what was never there", async () => {
