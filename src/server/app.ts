@@ -4,6 +4,7 @@ import { openReporters } from "../drivers/report/index.ts";
 import type { Reporter } from "../drivers/report/reporter.ts";
 import type { SearchIndex } from "../drivers/search/search-index.ts";
 import { openSearchIndex } from "../drivers/search/index.ts";
+import type { Coherence } from "../drivers/storage/coherence.ts";
 import { invalidWatch } from "../drivers/storage/watches.ts";
 import { health, type HealthCheck } from "./admin/health.ts";
 import { openAccess, privilegedAccess, type Access } from "./auth/access.ts";
@@ -47,6 +48,8 @@ export interface AppEnvironment {
   /** What `_ping` tells when `debug` is on. */
   readonly debug: Readonly<Record<string, unknown>>;
   readonly log: Log;
+  /** What the process may remember of the store, and how the others learn of what it changes. */
+  readonly coherence: Coherence;
 }
 
 /**
@@ -71,7 +74,7 @@ export async function createApp(settings: Settings, environment: AppEnvironment)
         },
       }),
     );
-    const store = keep(await openStore(settings, log));
+    const store = keep(await openStore(settings, log, environment.coherence));
     const search = await openSearchIndex({
       backend: settings.search_backend,
       databaseUrl: settings.sqlalchemy_index_database,

@@ -1,6 +1,10 @@
 import cluster from "node:cluster";
 import { once } from "node:events";
+import { randomUUID } from "node:crypto";
 import { availableParallelism } from "node:os";
+import type { Claim, Member } from "../drivers/storage/claim.ts";
+import { alone, type Coherence } from "../drivers/storage/coherence.ts";
+import { coherenceOf, logOthers, type Companions } from "./coherence.ts";
 import type { Log } from "./log.ts";
 import { listen, removeStaleSocket, type Handler, type ListenOptions } from "./server.ts";
 import { asWorker, supervise } from "./workers.ts";
@@ -19,6 +23,7 @@ export interface AppContext {
   /** True in exactly one process: the one that does the jobs which only one may do. */
   readonly isFirst: boolean;
   readonly log: Log;
+  readonly coherence: Coherence;
 }
 
 /** How to run. `stop` ends it in order, as the first signal does; `cut` at once, as the second one may. */
@@ -29,6 +34,8 @@ export interface RunOptions {
   /** Seconds that requests may take to finish after `stop`. */
   readonly shutdownTimeout: number;
   readonly createApp: (context: AppContext) => Promise<App>;
+  /** Claims the store that the app opens, for as long as the app is there; undefined where it can't be claimed. */
+  readonly claim: (member: Member) => Promise<Claim | undefined>;
   readonly stop: AbortSignal;
   readonly cut?: AbortSignal;
   readonly log: Log;
@@ -47,21 +54,27 @@ const closeTimeout = 10_000;
 export async function runServer(options: RunOptions): Promise<number> {
   const { log, stop, cut = new AbortController().signal, onListening } = options;
   if (cluster.isWorker) {
-    return await asWorker({ stop, cut }, async ({ slot, ...signals }, ready) => {
-      await serve({ ...options, ...signals, log: log.child({ worker: slot }), onListening: ready }, slot === 0);
+    return await asWorker({ stop, cut }, async ({ group, slot, companions, ...signals }, ready) => {
+      const worker = { ...options, ...signals, log: log.child({ worker: slot }), onListening: ready };
+      await serve(worker, { group, slot }, companions);
     });
   }
   await removeStaleSocket(options.listen.host);
   const workers = options.workers === "auto" ? availableParallelism() : options.workers;
   if (workers > 1) return await supervise({ ...options, cut, workers });
-  await serve({ ...options, cut, onListening: (url) => onListening?.(url) }, true);
+  const single = { ...options, cut, onListening: (url: string) => onListening?.(url) };
+  await serve(single, { group: randomUUID(), slot: 0 }, alone);
   return 0;
 }
 
 type ServeOptions = Omit<RunOptions, "workers"> & Required<Pick<RunOptions, "cut" | "onListening">>;
 
-async function serve({ createApp, stop, cut, log, ...options }: ServeOptions, isFirst: boolean): Promise<void> {
-  const starting = createApp({ isFirst, log });
+async function serve(
+  { createApp, claim, stop, cut, log, ...options }: ServeOptions,
+  member: Member,
+  companions: Companions,
+): Promise<void> {
+  const starting = open({ createApp, claim, log }, member, companions);
   const app = await Promise.race([starting, aborted(stop)]);
   if (!app) {
     starting.then(async (late) => {
@@ -91,6 +104,33 @@ async function serve({ createApp, stop, cut, log, ...options }: ServeOptions, is
     await closed(app);
   }
   log.info({}, "stopped");
+}
+
+/** Creates the app on the store that the process has claimed; the claim ends when the app is closed. */
+async function open(
+  { createApp, claim, log }: Pick<ServeOptions, "createApp" | "claim" | "log">,
+  member: Member,
+  companions: Companions,
+): Promise<App> {
+  const held = await claim(member);
+  const isFirst = member.slot === 0;
+  if (held && isFirst) logOthers(held, log);
+  try {
+    const app = await createApp({ isFirst, log, coherence: coherenceOf(held, companions) });
+    return {
+      handler: app.handler,
+      drain: () => {
+        app.drain();
+      },
+      close: async () => {
+        await app.close();
+        await held?.release();
+      },
+    };
+  } catch (error) {
+    await held?.release();
+    throw error;
+  }
 }
 
 async function closed(app: App): Promise<void> {

@@ -1,6 +1,7 @@
 import cluster from "node:cluster";
 import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
+import { findStorage } from "../drivers/storage/index.ts";
 import type { Loaded } from "./config/flavors.ts";
 import { createLog, type Log } from "./log.ts";
 import { folderProbe } from "./probes.ts";
@@ -44,6 +45,7 @@ export async function serve({ settings, flavor, file }: Loaded, options: ServeOp
       const { createApp } = await import("./app.ts");
       return await createApp(settings, { ...context, version, flavor, host: hostname(), folder, debug });
     },
+    claim: async (member) => await findStorage(settings.storage)?.claim?.(settings, member),
     stop,
     cut,
     log,

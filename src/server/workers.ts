@@ -1,6 +1,8 @@
 import cluster, { type Worker } from "node:cluster";
+import { randomUUID } from "node:crypto";
 import { milliseconds } from "./http/timeout.ts";
 import type { Log } from "./log.ts";
+import { Announcer, Exchange, type Line } from "./worker-coherence.ts";
 
 /** What the supervising process needs to know. Times in seconds. */
 export interface SuperviseOptions {
@@ -12,9 +14,11 @@ export interface SuperviseOptions {
   readonly onListening?: ((url: string) => void) | undefined;
 }
 
-/** What a worker is told: which one it is (0 is the first), and when to stop. */
+/** What a worker is told: which one it is (0 is the first), of which server, how to reach the others, when to stop. */
 export interface Assignment {
+  readonly group: string;
   readonly slot: number;
+  readonly companions: Announcer;
   readonly stop: AbortSignal;
   readonly cut: AbortSignal;
 }
@@ -51,17 +55,23 @@ export async function asWorker(
   if (!worker) throw new Error("This process is no worker");
   const stop = new AbortController();
   const cut = new AbortController();
+  const companions = new Announcer((message) => {
+    // Without the supervisor this process ends by itself.
+    if (worker.isConnected()) worker.send(message, () => undefined);
+  });
   try {
-    const slot = await new Promise<number>((resolve) => {
+    const place = await new Promise<Pick<Assignment, "group" | "slot">>((resolve) => {
       worker.on("message", (message: unknown) => {
-        if (isMessage(message, "begin")) resolve(message.slot ?? 0);
+        companions.receive(message);
+        if (isMessage(message, "begin")) resolve({ group: message.group ?? "", slot: message.slot ?? 0 });
         if (isMessage(message, "stop")) stop.abort();
         if (isMessage(message, "cut")) cut.abort();
       });
       worker.send({ registryctl: "hello" } satisfies Message);
     });
     const assignment = {
-      slot,
+      ...place,
+      companions,
       stop: AbortSignal.any([signals.stop, stop.signal]),
       cut: AbortSignal.any([signals.cut, cut.signal]),
     };
@@ -74,6 +84,7 @@ export async function asWorker(
 
 interface Message {
   readonly registryctl: "hello" | "begin" | "ready" | "stop" | "cut";
+  readonly group?: string;
   readonly slot?: number;
   readonly url?: string;
 }
@@ -94,6 +105,8 @@ class Supervisor {
   readonly #options: SuperviseOptions;
   readonly #end: (code: number) => void;
   readonly #slots: readonly Slot[];
+  readonly #group = randomUUID();
+  readonly #exchange = new Exchange();
   #served = false;
   #stopping = false;
   #exitCode = 0;
@@ -120,8 +133,13 @@ class Supervisor {
     const worker = cluster.fork();
     slot.worker = worker;
     slot.readySince = undefined;
+    const line = lineTo(worker);
     worker.on("message", (message: unknown) => {
-      if (isMessage(message, "hello")) this.#greet(worker, slot);
+      this.#exchange.receive(line, message);
+      if (isMessage(message, "hello")) {
+        this.#exchange.join(line);
+        this.#greet(worker, slot);
+      }
       if (isMessage(message, "ready")) this.#ready(slot, message.url ?? "");
     });
     worker.on("error", (error) => {
@@ -131,13 +149,14 @@ class Supervisor {
       kill(worker, grace);
     });
     worker.once("exit", (code: number | null, signal: string | null) => {
+      this.#exchange.leave(line);
       delete slot.worker;
       this.#ended(slot, code, signal);
     });
   }
 
   #greet(worker: Worker, { number }: Slot): void {
-    tell(worker, { registryctl: "begin", slot: number });
+    tell(worker, { registryctl: "begin", group: this.#group, slot: number });
     if (this.#stopping) tell(worker, { registryctl: "stop" });
     if (this.#options.cut.aborted) tell(worker, { registryctl: "cut" });
   }
@@ -214,6 +233,17 @@ function kill(worker: Worker, seconds: number): void {
 }
 
 /** A worker that is just ending can't be told anything; its exit is seen anyway. */
-function tell(worker: Worker, message: Message): void {
+function tell(worker: Worker, message: Message | Parameters<Line["send"]>[0]): void {
   if (worker.isConnected()) worker.send(message);
+}
+
+function lineTo(worker: Worker): Line {
+  return {
+    send: (message) => {
+      tell(worker, message);
+    },
+    kill: () => {
+      worker.process.kill("SIGKILL");
+    },
+  };
 }

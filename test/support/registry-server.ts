@@ -1,3 +1,4 @@
+import { alone, amongStrangers } from "../../src/drivers/storage/coherence.ts";
 import { createApp } from "../../src/server/app.ts";
 import { settingsOf, type SettingsInput } from "../../src/server/config/schema.ts";
 import { createLog } from "../../src/server/log.ts";
@@ -25,6 +26,8 @@ export async function startRegistry(settings: Partial<SettingsInput> = {}): Prom
     folder: process.cwd(),
     isFirst: true,
     debug: {},
+    // Tests change files behind its back, and let others do so.
+    coherence: settings.storage === "local" ? amongStrangers : alone,
     log: createLog({ level: "debug", destination: { write: (line) => log.push(line) } }),
   });
   const server = await listen(app.handler, { host: "127.0.0.1", port: 0 });

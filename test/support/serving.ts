@@ -1,9 +1,11 @@
+import { claimFolder } from "../../src/drivers/storage/local/claim.ts";
 import { createLog } from "../../src/server/log.ts";
 import { runServer, type App, type AppContext } from "../../src/server/run.ts";
 
 /**
  * A program that serves with `runServer`, for tests of whole processes. Arguments: number of workers, port, seconds to
- * shut down. Its answers name the process; some paths make it misbehave.
+ * shut down. Its answers name the process; some paths make it misbehave, and some make it remember words and announce
+ * that they have changed. REGISTRYCTL_TEST_CLAIM is a folder to claim.
  */
 const [workers = "1", port = "0", shutdownTimeout = "60"] = process.argv.slice(2);
 const signals = { stop: new AbortController(), cut: new AbortController() };
@@ -24,6 +26,10 @@ try {
     log,
     onListening: (url) => process.stdout.write(`serving ${url}\n`),
     createApp,
+    claim: async (member) => {
+      const folder = process.env["REGISTRYCTL_TEST_CLAIM"];
+      return folder === undefined ? undefined : await claimFolder(folder, member);
+    },
   });
   process.stdout.write(`ended with ${process.exitCode}\n`);
 } catch (error) {
@@ -31,7 +37,7 @@ try {
   process.exitCode = 1;
 }
 
-async function createApp({ isFirst, log }: AppContext): Promise<App> {
+async function createApp({ isFirst, log, coherence }: AppContext): Promise<App> {
   const fault = process.env["REGISTRYCTL_TEST_FAULT"];
   if (fault === "start") throw new Error("the database is in flames");
   if (fault === "hang") {
@@ -39,11 +45,23 @@ async function createApp({ isFirst, log }: AppContext): Promise<App> {
     await new Promise(() => undefined);
   }
   if (fault === "others" && !isFirst) process.exit(9);
+  const remembered = new Set<string>();
+  coherence.listen((words = [...remembered]) => {
+    for (const word of words) remembered.delete(word);
+  });
   log.info({}, "app created");
   return {
     handler: (request, response) => {
-      if (request.url === "/hang") response.write(`pid ${process.pid} hangs\n`);
-      else response.end(`pid ${process.pid} first ${isFirst}\n`);
+      const [, path, word = ""] = request.url?.split("/") ?? [];
+      if (path === "hang") {
+        response.write(`pid ${process.pid} hangs\n`);
+      } else if (path === "announce") {
+        void coherence.announce(word.split(",")).then(() => response.end(`${word} announced\n`));
+      } else {
+        if (path === "remember") remembered.add(word);
+        const knowledge = `exclusive ${coherence.isExclusive} remembers ${[...remembered].join()}`;
+        response.end(`pid ${process.pid} first ${isFirst} ${knowledge}.\n`);
+      }
     },
     drain: () => {
       log.info({}, "app drains");

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import type { Claim, Member } from "./claim.ts";
 import type { StorageDriver } from "./driver.ts";
 
 /** What a driver's file exports: all that configuration, documentation and the server need to know of it. */
@@ -16,17 +17,25 @@ export interface StorageDefinition {
    * Opens the store. `settings` may hold other parts' settings too; rejects with a `ZodError` when its own are wrong.
    */
   open(settings: unknown): Promise<StorageDriver>;
+  /**
+   * Claims the store for a process, before it opens it. Absent where nobody could tell who else changes the store.
+   * Rejects only with a `ZodError`.
+   */
+  readonly claim?: (settings: unknown, member: Member) => Promise<Claim>;
 }
 
-/** Makes a definition whose `open` gets settings that its own schema has parsed. */
+/** Makes a definition whose `open` and `claim` get settings that its own schema has parsed. */
 export function defineStorage<Options extends z.ZodObject>(
-  definition: Omit<StorageDefinition, "options" | "open"> & {
+  definition: Omit<StorageDefinition, "options" | "open" | "claim"> & {
     readonly options: Options;
     readonly open: (options: z.output<Options>) => Promise<StorageDriver>;
+    readonly claim?: (options: z.output<Options>, member: Member) => Promise<Claim>;
   },
 ): StorageDefinition {
+  const { claim, ...others } = definition;
   return {
-    ...definition,
+    ...others,
     open: async (settings) => await definition.open(definition.options.parse(settings)),
+    ...(claim && { claim: async (settings, member) => await claim(definition.options.parse(settings), member) }),
   };
 }

@@ -9,6 +9,7 @@ import { defineStorage } from "./define.ts";
 import type { ByteRange, Entry, Stat, StorageDriver } from "./driver.ts";
 import { DriverError } from "./errors.ts";
 import { exactly } from "./exact-size.ts";
+import { claimFolder } from "./local/claim.ts";
 import { codeOf, notFound, readFailure, writeFailure } from "./local/failure.ts";
 import { streamFile, writeFile } from "./local/file-content.ts";
 import { Folders, syncFolder } from "./local/folders.ts";
@@ -39,7 +40,13 @@ export const local = defineStorage({
       description: "Bytes that have to be left on the disk for anything to be written.",
       env: ["STORAGE_MIN_FREE"],
     }),
+    shared: option(z.boolean().default(false), {
+      description: "Other programs or machines write to storage_path too: names are read from the disk each time.",
+      env: ["STORAGE_SHARED"],
+    }),
   }),
+  claim: async ({ storage_path: path, shared }, member) =>
+    await claimFolder(join(resolve(path), ownFolder, "servers"), member, shared ? "shared is on" : undefined),
   open: async ({ storage_path: path, min_free: minFree }) => await openLocal(path, minFree),
 });
 

@@ -1,6 +1,7 @@
 import { Readable } from "node:stream";
 import { z } from "zod";
 import { resolveRange } from "./byte-range.ts";
+import { undisputed } from "./claim.ts";
 import { defineStorage } from "./define.ts";
 import type { ByteRange, Entry, Stat, StorageDriver } from "./driver.ts";
 import { DriverError } from "./errors.ts";
@@ -17,6 +18,7 @@ export const memory = defineStorage({
   summary: "The memory of the server: everything is gone when it ends.",
   features: { redirect: false, localFiles: false },
   options: z.object({}),
+  claim: async () => await Promise.resolve(undisputed),
   open: async () => await Promise.resolve(openMemory()),
 });
 

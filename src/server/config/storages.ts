@@ -23,6 +23,11 @@ export const storageOptions = {
       "How much has to be left on the disk of local storage for pushes to be taken, in bytes or like 1G; pulls and deletes go on.",
     env: ["STORAGE_MIN_FREE"],
   }),
+  shared: option(z.boolean().default(false), {
+    description:
+      "Other programs or machines write to storage_path too, such as another registry: names are read from the disk each time.",
+    env: ["STORAGE_SHARED"],
+  }),
 };
 
 /** The options of a storage that configuration files name but this version doesn't have. */
