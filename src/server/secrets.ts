@@ -29,7 +29,8 @@ export function maskedFacts(facts: object): Record<string, unknown> {
 function maskedEntries(object: object, depth: number): Record<string, unknown> {
   const masked: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(object instanceof Error ? plainError(object) : object)) {
-    masked[name] = isSecretName(name) ? mask : maskedValue(value, depth);
+    // It would not become a fact, but what the others inherit from.
+    if (name !== "__proto__") masked[name] = isSecretName(name) ? mask : maskedValue(value, depth);
   }
   return masked;
 }

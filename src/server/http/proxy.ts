@@ -24,11 +24,20 @@ export interface Arrival {
  */
 export function clientBehind(trusted: readonly string[]): (request: Arrival) => Client {
   const isTrusted = matcher(trusted);
+  const peers = new WeakMap<Arrival["socket"], Peer>();
+  const peerOf = (socket: Arrival["socket"]): Peer => {
+    const known = peers.get(socket);
+    if (known) return known;
+    const address = plain(socket.remoteAddress ?? "unix");
+    const peer = { address, isTrusted: isTrusted(address) };
+    peers.set(socket, peer);
+    return peer;
+  };
   return (request) => {
-    const peer = plain(request.socket.remoteAddress ?? "unix");
+    const { address: peer, isTrusted: believed } = peerOf(request.socket);
     const own = request.socket instanceof TLSSocket ? "https" : "http";
     const host = request.headers.host ?? "";
-    if (!isTrusted(peer)) return { address: peer, protocol: own, host: saneHost(host) };
+    if (!believed) return { address: peer, protocol: own, host: saneHost(host) };
     const protocol = list(request, "x-forwarded-proto")[0]?.toLowerCase();
     return {
       address: origin(request, peer, isTrusted),
@@ -36,6 +45,12 @@ export function clientBehind(trusted: readonly string[]): (request: Arrival) => 
       host: saneHost(list(request, "x-forwarded-host")[0] ?? "") || saneHost(host),
     };
   };
+}
+
+/** Who is at the other end of a connection; the same for all of its requests. */
+interface Peer {
+  readonly address: string;
+  readonly isTrusted: boolean;
 }
 
 function matcher(trusted: readonly string[]): (address: string) => boolean {

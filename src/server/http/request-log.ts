@@ -53,14 +53,19 @@ export function requestNotes({ log, clientOf, quiet = ["/livez", "/readyz"] }: R
     const facts = requestFacts(req, clientOf);
     res.on("close", () => {
       const status = res.headersSent ? res.statusCode : undefined;
+      const failure = failureOf(req);
       const line = {
-        ...facts,
-        ...(status === undefined ? {} : { status }),
+        id: facts.id,
+        method: facts.method,
+        path: facts.path,
+        remoteAddress: facts.remoteAddress,
+        userAgent: facts.userAgent,
+        status,
         in: receivedBytes(req),
         out: req.socket.bytesWritten - sentBefore,
         ms: Math.round((performance.now() - start) * 10) / 10,
-        ...(res.writableFinished ? {} : { aborted: true }),
-        ...reason(failureOf(req)),
+        aborted: res.writableFinished ? undefined : true,
+        ...(failure && reason(failure)),
       };
       const level = quiet.includes(facts.path) ? "debug" : (status ?? 0) >= 500 ? "error" : "info";
       log[level](line, `${facts.method} ${facts.path} ${status ?? "aborted"}`);
@@ -79,7 +84,7 @@ export function requestLog(options: RequestLogOptions): Middleware {
 }
 
 /** Faults have a line of their own, with a stack; a refusal is explained by its code, one that is ours by its cause too. */
-function reason(failure: Error | undefined): object {
+function reason(failure: Error): object {
   if (!(failure instanceof RegistryError)) return {};
   const { code, detail, status, cause } = failure;
   return {
