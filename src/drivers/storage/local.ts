@@ -12,7 +12,7 @@ import { exactly } from "./exact-size.ts";
 import { claimFolder } from "./local/claim.ts";
 import { codeOf, notFound, readFailure, writeFailure } from "./local/failure.ts";
 import { streamFile, writeFile } from "./local/file-content.ts";
-import { Folders, syncFolder } from "./local/folders.ts";
+import { Folders } from "./local/folders.ts";
 import { FreeSpace } from "./local/free-space.ts";
 import { isLink, linkDurably } from "./local/links.ts";
 import { copyDurably, place } from "./local/placement.ts";
@@ -70,6 +70,8 @@ const temporaryFolder = "tmp";
 /** In bytes, as Linux has them. */
 const longestName = 255;
 const longestPath = 4_095;
+/** Up to so many bytes an object is written at once: it is in memory as a whole before anything is done. */
+const smallest = 65_536;
 
 class LocalStorage implements StorageDriver, Tree {
   readonly name = "local";
@@ -109,6 +111,7 @@ class LocalStorage implements StorageDriver, Tree {
   async write(key: string, source: AsyncIterable<Uint8Array>, size?: number): Promise<Stat> {
     const path = this.#path(key);
     await this.#space.require();
+    if (size !== undefined && size <= smallest) return await this.#writeSmall(key, await gathered(source, size));
     // In the store's own file system: there a rename is all or nothing.
     const temporary = await inWrite(key, this.#temporaries.create());
     try {
@@ -121,7 +124,7 @@ class LocalStorage implements StorageDriver, Tree {
       } finally {
         await temporary.handle.close();
       }
-      await inWrite(key, place(temporary.path, path, this.#folders, this.#temporaries));
+      await inWrite(key, this.#place(temporary.path, path));
       return file;
     } catch (error) {
       await rm(temporary.path, { force: true });
@@ -152,7 +155,7 @@ class LocalStorage implements StorageDriver, Tree {
       await this.delete(from);
       return;
     }
-    await place(path, target, this.#folders, this.#temporaries).catch((error: unknown) => {
+    await this.#place(path, target).catch((error: unknown) => {
       throw codeOf(error) === "ENOENT" ? notFound(from, error) : writeFailure(to, error);
     });
     await this.#vacate(path, from);
@@ -219,11 +222,29 @@ class LocalStorage implements StorageDriver, Tree {
       await make(path, temporary).catch((error: unknown) => {
         throw codeOf(error) === "ENOENT" ? notFound(from, error) : writeFailure(to, error);
       });
-      await inWrite(to, place(temporary, target, this.#folders, this.#temporaries));
+      await inWrite(to, this.#place(temporary, target));
     } finally {
       // Of two names of one file, a rename keeps both.
       await rm(temporary, { force: true });
     }
+  }
+
+  async #writeSmall(key: string, bytes: Uint8Array): Promise<Stat> {
+    const path = this.#path(key);
+    const temporary = await inWrite(key, this.#temporaries.hold(bytes, true));
+    try {
+      await inWrite(key, this.#place(temporary.path, path));
+      return temporary.stat;
+    } catch (error) {
+      await rm(temporary.path, { force: true });
+      throw error;
+    }
+  }
+
+  /** Gives a file whose content is on the disk its name; the name is on the disk when this resolves. */
+  async #place(from: string, to: string): Promise<void> {
+    await place(from, to, this.#folders, this.#temporaries);
+    await this.#folders.settle(dirname(to));
   }
 
   /**
@@ -266,8 +287,17 @@ class LocalStorage implements StorageDriver, Tree {
 
   /** After `path` has lost its file: removes folders that are empty now, and waits until the disk knows. */
   async #vacate(path: string, key: string): Promise<void> {
-    await inWrite(key, this.#folders.removeEmptyAbove(path).then(syncFolder));
+    await inWrite(
+      key,
+      this.#folders.removeEmptyAbove(path).then((folder) => this.#folders.settle(folder)),
+    );
   }
+}
+
+async function gathered(source: AsyncIterable<Uint8Array>, size: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of exactly(source, size)) chunks.push(chunk);
+  return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
 }
 
 async function inWrite<T>(key: string, work: Promise<T>): Promise<T> {

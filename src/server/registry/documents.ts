@@ -34,6 +34,16 @@ export class Documents {
     await this.#driver.write(key, once(bytes), bytes.length);
   }
 
+  /** Writes documents that need no order among each other; settles when each is written or has failed. */
+  async writeEach(documents: Iterable<readonly [key: string, content: string | Uint8Array]>): Promise<void> {
+    const writes = Array.from(documents, async ([key, content]) => {
+      await this.write(key, content);
+    });
+    for (const outcome of await Promise.allSettled(writes)) {
+      if (outcome.status === "rejected") throw outcome.reason;
+    }
+  }
+
   /** Whether one of `keys` exists. */
   async has(...keys: readonly string[]): Promise<boolean> {
     return (await this.size(...keys)) !== undefined;

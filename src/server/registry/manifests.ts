@@ -8,7 +8,7 @@ import type { LinkedBlobs } from "./linked-blobs.ts";
 import { parseManifest, parseStoredManifest, referrer, type Manifest } from "./manifest.ts";
 import type { OciName, OciTag, Reference } from "./oci-names.ts";
 import type { OciTags } from "./oci-tags.ts";
-import { blobKey, manifestLinkKey, ociTagKey } from "./paths.ts";
+import { blobKey, manifestLinkKey, ociTagIndexKey, ociTagKey } from "./paths.ts";
 import type { Referrers } from "./referrers.ts";
 
 /** A manifest as it was pushed. */
@@ -68,7 +68,7 @@ export class Manifests {
     if (reference.kind === "tag") watch.add(ociTagKey(name, reference.tag));
     const digest = reference.kind === "tag" ? await this.#tags.digest(name, reference.tag) : reference.digest;
     if (digest) watch.add(manifestLinkKey(name, digest));
-    const manifest = digest && (await this.has(name, digest)) ? await this.#content(digest) : undefined;
+    const manifest = digest && (await this.#isLinked(name, digest)) ? await this.#content(digest) : undefined;
     if (!manifest) throw unknown(reference);
     return manifest;
   }
@@ -84,13 +84,19 @@ export class Manifests {
     return manifest;
   }
 
+  /** Whether the repository has the manifest and its content. */
   async has(name: OciName, digest: Digest): Promise<boolean> {
+    const [linked, kept] = await Promise.all([this.#isLinked(name, digest), this.#documents.has(blobKey(digest))]);
+    return linked && kept;
+  }
+
+  async #isLinked(name: OciName, digest: Digest): Promise<boolean> {
     return await this.#documents.has(manifestLinkKey(name, digest));
   }
 
   /**
-   * Keeps a manifest and points tags at it: content first, then the repository's link, then what refers to its subject, the
-   * tags last. Rejects with MANIFEST_INVALID, DIGEST_INVALID, or MANIFEST_BLOB_UNKNOWN when the repository lacks what the
+   * Keeps a manifest and points tags at it: content and the repository's link first, in no order, because neither is a
+   * manifest without the other; then what refers to its subject, the tags last. Rejects with MANIFEST_INVALID, DIGEST_INVALID, or MANIFEST_BLOB_UNKNOWN when the repository lacks what the
    * manifest needs. Answers the digest and the subject, if it has one.
    */
   async put(
@@ -103,19 +109,22 @@ export class Manifests {
       throw new RegistryError("DIGEST_INVALID", { detail: `the manifest's digest is ${digest}` });
     }
     await this.#requireReferences(name, manifest);
-    await this.#keep(digest, push.bytes);
-    await this.#documents.write(manifestLinkKey(name, digest), digest);
+    await this.#documents.writeEach([
+      ...(await this.#missingContent(digest, push.bytes)),
+      [manifestLinkKey(name, digest), digest],
+      ...push.tags.map((tag) => [ociTagIndexKey(name, tag, digest), digest] as const),
+    ]);
     if (manifest.subject !== undefined) {
       await this.#referrers.add(name, manifest.subject, referrer(manifest, digest, push.bytes.length));
     }
-    for (const tag of push.tags) await this.#tags.put(name, tag, digest);
+    await this.#documents.writeEach(push.tags.map((tag) => [ociTagKey(name, tag), digest]));
     await this.#events.emit({ type: "repository.updated", repository: name });
     return { digest, subject: manifest.subject };
   }
 
   /** Removes the manifest and every tag that names it; the tags first, so that none is left without it. */
   async delete(name: OciName, digest: Digest): Promise<void> {
-    if (!(await this.has(name, digest))) throw unknown({ kind: "digest", digest });
+    if (!(await this.#isLinked(name, digest))) throw unknown({ kind: "digest", digest });
     for await (const tag of this.#tags.list(name)) {
       if ((await this.#tags.digest(name, tag)) === digest) await this.#tags.delete(name, tag);
     }
@@ -125,17 +134,19 @@ export class Manifests {
   }
 
   async #requireReferences(name: OciName, { blobs, manifests }: Manifest): Promise<void> {
-    for (const digest of new Set(blobs)) {
-      if (!(await this.#blobs.has(name, digest))) throw missing(digest);
-    }
-    for (const digest of new Set(this.#allowSparseIndexes ? [] : manifests)) {
-      if (!(await this.has(name, digest))) throw missing(digest);
-    }
+    const has = async (digests: readonly Digest[], look: (digest: Digest) => Promise<boolean>): Promise<void> => {
+      const distinct = [...new Set(digests)];
+      const found = await Promise.all(distinct.map(look));
+      const lacking = distinct.find((_, index) => found[index] !== true);
+      if (lacking !== undefined) throw missing(lacking);
+    };
+    await has(blobs, async (digest) => await this.#blobs.has(name, digest));
+    if (!this.#allowSparseIndexes) await has(manifests, async (digest) => await this.has(name, digest));
   }
 
-  async #keep(digest: Digest, bytes: Buffer): Promise<void> {
-    if ((await this.#documents.size(blobKey(digest))) !== bytes.length)
-      await this.#documents.write(blobKey(digest), bytes);
+  /** What is still to be written for the content to be there. */
+  async #missingContent(digest: Digest, bytes: Buffer): Promise<readonly (readonly [string, Buffer])[]> {
+    return (await this.#documents.size(blobKey(digest))) === bytes.length ? [] : [[blobKey(digest), bytes]];
   }
 
   async #subjectOf(digest: Digest): Promise<Digest | undefined> {

@@ -1,16 +1,14 @@
 import type { StorageDriver } from "../../drivers/storage/driver.ts";
 import { RegistryError } from "../errors.ts";
+import { isRepositoryFolder } from "./catalog.ts";
 import { parseDigest, type Digest } from "./digest.ts";
 import type { Documents } from "./documents.ts";
+import { groups } from "./groups.ts";
 import { isOciTag, type OciName, type OciTag } from "./oci-names.ts";
-import {
-  ociContentFolders,
-  ociRepositoryPrefix,
-  ociTagIndexKey,
-  ociTagKey,
-  ociTagPrefix,
-  ociTagsPrefix,
-} from "./paths.ts";
+import { ociRepositoryPrefix, ociTagKey, ociTagPrefix, ociTagsPrefix } from "./paths.ts";
+
+/** So many tags are looked at side by side. */
+const atOnce = 16;
 
 /** The tags of repositories in CNCF Distribution's layout. */
 export class OciTags {
@@ -28,12 +26,6 @@ export class OciTags {
     return link && parseDigest(link.toString("latin1").trim());
   }
 
-  /** Points the tag at a manifest that the repository has. */
-  async put(name: OciName, tag: OciTag, digest: Digest): Promise<void> {
-    await this.#documents.write(ociTagIndexKey(name, tag, digest), digest);
-    await this.#documents.write(ociTagKey(name, tag), digest);
-  }
-
   /** Rejects with MANIFEST_UNKNOWN. What the tag named stays. */
   async delete(name: OciName, tag: OciTag): Promise<void> {
     if (!(await this.#documents.delete(ociTagKey(name, tag)))) {
@@ -44,16 +36,15 @@ export class OciTags {
 
   /** The tags in byte order, from the first beyond `after`, which need not exist. */
   async *list(name: OciName, after?: string): AsyncGenerator<OciTag> {
-    for await (const tag of this.#driver.children(ociTagsPrefix(name), after)) {
-      if (isOciTag(tag) && (await this.#documents.has(ociTagKey(name, tag)))) yield tag;
+    for await (const group of groups(this.#driver.children(ociTagsPrefix(name), after), atOnce)) {
+      const tags = group.filter(isOciTag);
+      const areThere = await Promise.all(tags.map(async (tag) => await this.#documents.has(ociTagKey(name, tag))));
+      for (const [index, tag] of tags.entries()) if (areThere[index] === true) yield tag;
     }
   }
 
   /** Rejects with NAME_UNKNOWN when nothing was ever pushed to the repository, or all of it is gone. */
   async requireRepository(name: OciName): Promise<void> {
-    for await (const child of this.#driver.children(ociRepositoryPrefix(name))) {
-      if (ociContentFolders.includes(child)) return;
-    }
-    throw new RegistryError("NAME_UNKNOWN");
+    if (!(await isRepositoryFolder(this.#driver, ociRepositoryPrefix(name)))) throw new RegistryError("NAME_UNKNOWN");
   }
 }

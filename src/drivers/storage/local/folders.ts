@@ -1,31 +1,28 @@
-import { mkdir, open, realpath, rmdir, stat } from "node:fs/promises";
-import { dirname, join, relative, sep } from "node:path";
+import { rmdir, stat } from "node:fs/promises";
+import { dirname } from "node:path";
+import { makeFolder, statName } from "./calls.ts";
 import { codeOf } from "./failure.ts";
+import { FolderSync } from "./folder-sync.ts";
+
+/** For so long a folder that was seen is taken to be still no link, in milliseconds. */
+const believed = 3_000;
+/** So many folders are remembered at most. */
+const remembered = 20_000;
+
+type Kind = "folder" | "link" | "other";
 
 /**
- * Waits until the names in `folder` are on the disk: a rename or an unlink is in memory only until its folder is
- * synced. A folder that is gone has nothing to sync; some file systems sync folders by themselves and refuse to be
- * asked.
- */
-export async function syncFolder(folder: string): Promise<void> {
-  try {
-    const handle = await open(folder, "r");
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    if (!["ENOENT", "EINVAL", "ENOTSUP"].includes(codeOf(error))) throw error;
-  }
-}
-
-/**
- * The folders below a root: makes them so that they outlive a power cut, removes empty ones, knows where links lead.
+ * The folders below a root: makes them, removes empty ones, brings them to the disk, knows where links lead.
  */
 export class Folders {
   readonly root: string;
   readonly #making = new Map<string, Promise<void>>();
+  /** Folders that are no links, and until when that is believed. */
+  readonly #seen = new Map<string, number>();
+  /** Folders in which a folder was made that the disk may not know yet; each time with another number. */
+  readonly #unsynced = new Map<string, number>();
+  readonly #disk = new FolderSync();
+  #made = 0;
 
   /** `root` must be a real path: absolute and without links. */
   constructor(root: string) {
@@ -34,31 +31,44 @@ export class Folders {
 
   /**
    * Whether `folder` is what its name says. It is not when a link stands in its path, other than one directly below the
-   * root. Rejects with ENOENT when it does not exist.
+   * root. Rejects with ENOENT when it does not exist. A folder that was replaced by a link in the last seconds may count as
+   * what it was.
    */
   async isPlain(folder: string): Promise<boolean> {
-    const real = await realpath(folder);
-    if (real === folder) return true;
-    const [top = ""] = relative(this.root, folder).split(sep, 1);
-    const linked = join(this.root, top);
-    return real === (await realpath(linked)) + folder.slice(linked.length);
+    return (await this.#kind(folder)) !== "link";
   }
 
   /**
-   * Makes `folder` and what is missing above it; each new one is on the disk when this resolves. Rejects with ELOOP
-   * where a link is in the way.
+   * Makes `folder` and what is missing above it; `settle` brings them to the disk. Rejects with ELOOP where a link is in the
+   * way, with EEXIST where a file is.
    */
   async make(folder: string): Promise<void> {
-    if (folder === this.root) return;
+    if (this.#isKnown(folder)) return;
     const pending = this.#making.get(folder);
     const work = pending ?? this.#make(folder).finally(() => this.#making.delete(folder));
     if (!pending) this.#making.set(folder, work);
     await work;
   }
 
-  /** Waits for folders on the way to `folder` that another write has made and not yet seen on the disk. */
-  async settled(folder: string): Promise<void> {
-    for (let path = folder; path.length > this.root.length; path = dirname(path)) await this.#making.get(path);
+  /** To be called when `folder` has turned out to be missing. */
+  forget(folder: string): void {
+    this.#seen.delete(folder);
+  }
+
+  /** Waits until the disk has the names in `folders`, and all folders on the way to them. */
+  async settle(...folders: readonly string[]): Promise<void> {
+    const wanted = new Set(folders);
+    if (this.#unsynced.size > 0) {
+      for (const folder of folders) {
+        for (let path = folder; path.length > this.root.length;) {
+          path = dirname(path);
+          if (this.#unsynced.has(path)) wanted.add(path);
+        }
+      }
+    }
+    const numbers = Array.from(wanted, (folder) => [folder, this.#unsynced.get(folder)] as const);
+    await this.#disk.sync(wanted);
+    for (const [folder, number] of numbers) if (this.#unsynced.get(folder) === number) this.#unsynced.delete(folder);
   }
 
   /**
@@ -74,6 +84,7 @@ export class Folders {
         // Somebody else may just have removed it: go on with its parent. Anything else means that it stays.
         if (codeOf(error) !== "ENOENT") break;
       }
+      this.forget(folder);
       folder = dirname(folder);
     }
     return folder;
@@ -83,23 +94,55 @@ export class Folders {
     // A delete may remove the parent between the two steps, again and again under load; each time it is made anew.
     for (let attempt = 1; !(await this.#makeOne(folder)); attempt++) {
       if (attempt === attempts) throw new Error(`${folder} is removed as fast as it is made`);
+      this.forget(dirname(folder));
       await this.make(dirname(folder));
     }
-    await syncFolder(dirname(folder));
   }
 
   /** Whether `folder` is there now; if not, its parent is missing. */
   async #makeOne(folder: string): Promise<boolean> {
+    const parent = dirname(folder);
     try {
-      if (!(await this.isPlain(dirname(folder)))) throw linkInTheWay(folder);
-      await mkdir(folder);
+      if (!(await this.isPlain(parent))) throw linkInTheWay(folder);
+      await makeFolder(folder);
+      this.#remember(folder);
+      this.#unsynced.set(parent, ++this.#made);
       return true;
     } catch (error) {
       if (codeOf(error) === "ENOENT") return false;
       if (codeOf(error) !== "EEXIST") throw error;
-      const found = await stat(folder).catch(() => undefined);
-      if (found && !found.isDirectory()) throw error;
+      const found = await this.#kind(folder).catch(() => undefined);
+      if (found === "link") throw linkInTheWay(folder);
+      if (found === "other") throw error;
       return found !== undefined;
+    }
+  }
+
+  async #kind(folder: string): Promise<Kind> {
+    if (this.#isKnown(folder)) return "folder";
+    const parent = dirname(folder);
+    if ((await this.#kind(parent)) === "link") return "link";
+    let found = await statName(folder);
+    if (found.isSymbolicLink()) {
+      if (parent !== this.root) return "link";
+      found = await stat(folder);
+    }
+    if (!found.isDirectory()) return "other";
+    this.#remember(folder);
+    return "folder";
+  }
+
+  #isKnown(folder: string): boolean {
+    return folder === this.root || (this.#seen.get(folder) ?? 0) > performance.now();
+  }
+
+  #remember(folder: string): void {
+    this.#seen.delete(folder);
+    this.#seen.set(folder, performance.now() + believed);
+    if (this.#seen.size <= remembered) return;
+    for (const oldest of this.#seen.keys()) {
+      this.#seen.delete(oldest);
+      break;
     }
   }
 }

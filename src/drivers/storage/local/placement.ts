@@ -1,52 +1,48 @@
 import { constants } from "node:fs";
-import { copyFile, lstat, open, rename, rm, rmdir } from "node:fs/promises";
+import { copyFile, lstat, rm, rmdir } from "node:fs/promises";
 import { dirname } from "node:path";
+import { renameFile, syncContent, withFile } from "./calls.ts";
 import { codeOf } from "./failure.ts";
-import { attempts, linkInTheWay, syncFolder, type Folders } from "./folders.ts";
+import { attempts, linkInTheWay, type Folders } from "./folders.ts";
 import type { Temporaries } from "./temporaries.ts";
 
 /**
- * Gives the file at `from`, whose content is on the disk, the name `to` instead of what had it; the name is on the disk
- * when this resolves. Makes the folders that are missing. Rejects with the file system's errors; ENOENT: there is no
- * `from`.
+ * Gives the file at `from` the name `to` instead of what had it; `folders.settle` brings the name to the disk. Makes the
+ * folders that are missing. Rejects with the file system's errors; ENOENT: there is no `from`.
  */
 export async function place(from: string, to: string, folders: Folders, temporaries: Temporaries): Promise<void> {
   const folder = dirname(to);
   for (let attempt = 1; ; attempt++) {
     try {
+      await folders.make(folder);
       if (!(await folders.isPlain(folder))) throw linkInTheWay(to);
       await renameAnywhere(from, to, temporaries);
-      break;
+      return;
     } catch (error) {
       if (attempt === attempts || !(await isRemedied(error, from, to, folders))) throw error;
     }
   }
-  await folders.settled(folder);
-  await syncFolder(folder);
 }
 
 /** Copies content to the disk; shares the blocks where the file system can. */
 export async function copyDurably(from: string, to: string): Promise<void> {
   // No hard link: a peer that overwrites files in place would change both.
   await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-  const handle = await open(to, "r");
-  try {
-    await handle.datasync();
-  } finally {
-    await handle.close();
-  }
+  await withFile(to, "r", syncContent);
 }
 
 /**
- * Whether it is worth trying again: the folder was missing and is made, or an empty one had the name and is removed.
+ * Whether it is worth trying again: the folder was removed and will be made again, or an empty one had the name and is
+ * removed.
  */
 async function isRemedied(error: unknown, from: string, to: string, folders: Folders): Promise<boolean> {
   switch (codeOf(error)) {
     case "ENOENT":
       await lstat(from);
-      await folders.make(dirname(to));
+      folders.forget(dirname(to));
       return true;
     case "EISDIR":
+      folders.forget(to);
       return await rmdir(to).then(
         () => true,
         () => false,
@@ -58,7 +54,7 @@ async function isRemedied(error: unknown, from: string, to: string, folders: Fol
 
 async function renameAnywhere(from: string, to: string, temporaries: Temporaries): Promise<void> {
   try {
-    await rename(from, to);
+    await renameFile(from, to);
   } catch (error) {
     if (codeOf(error) !== "EXDEV") throw error;
     // A folder of the store is on another disk. A name appears at once only within one, so the content goes there
@@ -66,7 +62,7 @@ async function renameAnywhere(from: string, to: string, temporaries: Temporaries
     const { path, forget } = await temporaries.beside(to);
     try {
       await copyDurably(from, path);
-      await rename(path, to);
+      await renameFile(path, to);
     } finally {
       await forget();
     }

@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { lstat, mkdir, open, readdir, readlink, rm, rmdir, symlink, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import type { Stat } from "../driver.ts";
+import { closeFile, openFile, statFile, syncContent, writeBytes } from "./calls.ts";
 import { codeOf } from "./failure.ts";
 import { runs, thisOwner, type Owner } from "./owner.ts";
 
@@ -42,6 +44,30 @@ export class Temporaries {
       if (codeOf(error) !== "ENOENT") throw error;
       await mkdir(dirname(path), { recursive: true });
       return { path, handle: await open(path, "wx") };
+    }
+  }
+
+  /**
+   * A new file with this content, which is on the disk if it is to be `durable`. Whoever asks for it renames or removes
+   * it.
+   */
+  async hold(bytes: Uint8Array, durable: boolean): Promise<{ readonly path: string; readonly stat: Stat }> {
+    const path = this.#path();
+    const descriptor = await openFile(path, "wx").catch(async (error: unknown) => {
+      if (codeOf(error) !== "ENOENT") throw error;
+      await mkdir(dirname(path), { recursive: true });
+      return await openFile(path, "wx");
+    });
+    try {
+      await writeBytes(descriptor, bytes, 0);
+      if (durable) await syncContent(descriptor);
+      const { size, mtime } = await statFile(descriptor);
+      return { path, stat: { size, modified: mtime } };
+    } catch (error) {
+      await rm(path, { force: true });
+      throw error;
+    } finally {
+      await closeFile(descriptor);
     }
   }
 
