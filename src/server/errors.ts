@@ -19,6 +19,7 @@ export const errorTable = {
   IMAGE_JSON_INVALID: { status: 400, message: "Invalid JSON" },
   IMAGE_NOT_IN_REPOSITORY: { status: 400, message: "This image does not belong to the repository" },
   IMAGE_UNKNOWN: { status: 404, message: "Image not found" },
+  IMAGE_UNTRANSLATABLE: { status: 404, message: "The image cannot be translated for this protocol" },
   INDEX_IMAGES_UNKNOWN: { status: 404, message: "images not found" },
   JSON_INVALID: { status: 400, message: "Error Decoding JSON" },
   LAYER_MISSING: { status: 400, message: "The image's layer has not been uploaded" },

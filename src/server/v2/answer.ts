@@ -12,6 +12,7 @@ export function answerJson(ctx: Context, value: unknown, type = "application/jso
 const specified: Partial<Record<ErrorCode | "INTERNAL", string>> = {
   BLOB_UPLOAD_OUT_OF_ORDER: "BLOB_UPLOAD_INVALID",
   BODY_TOO_LARGE: "SIZE_INVALID",
+  IMAGE_UNTRANSLATABLE: "MANIFEST_UNKNOWN",
   INTERNAL: "UNKNOWN",
   METHOD_NOT_ALLOWED: "UNSUPPORTED",
   NOT_FOUND: "NAME_UNKNOWN",
