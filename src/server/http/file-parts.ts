@@ -25,7 +25,7 @@ export interface SharedFile {
 /** What sharing needs to know of an open file. */
 export async function shared(handle: FileHandle): Promise<SharedFile> {
   const { dev, ino, ctimeNs, size } = await handle.stat({ bigint: true });
-  return { handle, identity: `${dev}:${ino}:${ctimeNs}`, size: Number(size) };
+  return { handle, identity: `${dev}:${ino}:${ctimeNs}:${size}`, size: Number(size) };
 }
 
 /**
