@@ -72,7 +72,7 @@ export class HotAnswers {
       return false;
     }
     const isHead = method === "HEAD";
-    if (!isHead && (method !== "GET" || found.body === undefined)) return false;
+    if (!isHead && found.body === undefined) return false;
     if (!this.#isPlain(request) || !this.#parts.access.trusts({ method, path: url, headers: request.headers })) {
       return false;
     }
@@ -104,7 +104,8 @@ export class HotAnswers {
     return this.#answers.set(url, answer).peek(url) === answer;
   }
 
-  #isPlain({ headers }: IncomingMessage): boolean {
+  #isPlain({ method, headers }: IncomingMessage): boolean {
+    if (method !== "GET" && method !== "HEAD") return false;
     for (const name of special) if (headers[name] !== undefined) return false;
     return !this.#parts.v1UserAgents.test(headers["user-agent"] ?? "");
   }
