@@ -1,5 +1,7 @@
 import { Readable } from "node:stream";
 import { MessageChannel } from "node:worker_threads";
+import type { Algorithm } from "../digest.ts";
+import { isExamination, type Examination } from "./examination.ts";
 import { listStart } from "./file-rows.ts";
 import type { LayerWorker } from "./layer-worker.ts";
 import { receivedStream, sendStream, ThreadEnded } from "./remote-stream.ts";
@@ -23,18 +25,21 @@ export interface AnalysisOptions {
 }
 
 /**
- * What V1 wants to know of layers: file lists, diffs and tarsums, of layers of any size, compressed with gzip, xz, bzip2
- * or not at all. The work is done in threads of bounded memory; here only chunks pass through. It starts when its
+ * What V1 wants to know of layers (file lists, diffs and tarsums) and what the bridge does (digests of their archives;
+ * gzip in the place of rarer compressions): of layers of any size, with gzip, xz, bzip2, zstd or not compressed. The work is done in threads of bounded memory; here only chunks pass through. It starts when its
  * result is first asked for, and ends early when the result is no longer read. A thread that dies fails only its job.
  */
 export class LayerAnalysis {
   readonly #layers: WorkerPool;
   /** Apart from the layers': a diff may have to wait until the file lists of ancestors have been made. */
   readonly #diffs: WorkerPool;
+  /** Apart from those: a store full of old layers takes hours, and somebody's file list must not wait for it. */
+  readonly #examinations: WorkerPool;
 
   constructor({ workers = 1, idleMilliseconds = 10_000, heapMegabytes = 256 }: LayerAnalysisOptions = {}) {
     this.#layers = new WorkerPool({ workers, idleMilliseconds, heapMegabytes });
     this.#diffs = new WorkerPool({ workers, idleMilliseconds, heapMegabytes });
+    this.#examinations = new WorkerPool({ workers, idleMilliseconds, heapMegabytes });
   }
 
   /**
@@ -64,17 +69,37 @@ export class LayerAnalysis {
 
   /** The checksum that docker before 0.10 claims, over an image's JSON and layer. Rejects like `files`. */
   async tarsum(json: Uint8Array, layer: AsyncIterable<Uint8Array>, options: AnalysisOptions = {}): Promise<string> {
-    let text = "";
-    for await (const chunk of run(this.#layers, { kind: "tarsum", json }, layer, options)) {
-      text += Buffer.from(chunk).toString("latin1");
-    }
-    return text;
+    return await textOf(run(this.#layers, { kind: "tarsum", json }, layer, options));
+  }
+
+  /** What OCI has to know of a layer; `algorithm` is that of its digest. Rejects like `files`, also when it is no tar archive. */
+  async examine(
+    layer: AsyncIterable<Uint8Array>,
+    algorithm: Algorithm = "sha256",
+    options: AnalysisOptions = {},
+  ): Promise<Examination> {
+    const examination: unknown = JSON.parse(
+      await textOf(run(this.#examinations, { kind: "examine", algorithm }, layer, options)),
+    );
+    if (!isExamination(examination)) throw new Error("An examination of a layer has no result");
+    return examination;
+  }
+
+  /** The layer's archive with gzip, the same bytes for the same archive on every machine. Fails like `files`. */
+  repack(layer: AsyncIterable<Uint8Array>, options: AnalysisOptions = {}): AsyncGenerator<Uint8Array> {
+    return run(this.#examinations, { kind: "repack" }, layer, options);
   }
 
   /** Ends the threads; work that goes on fails. */
   async close(): Promise<void> {
-    await Promise.all([this.#layers.close(), this.#diffs.close()]);
+    await Promise.all([this.#layers, this.#diffs, this.#examinations].map(async (pool) => pool.close()));
   }
+}
+
+async function textOf(source: AsyncIterable<Uint8Array>): Promise<string> {
+  let text = "";
+  for await (const chunk of source) text += Buffer.from(chunk).toString("latin1");
+  return text;
 }
 
 async function* run(
@@ -86,7 +111,7 @@ async function* run(
   const input = new MessageChannel();
   const output = new MessageChannel();
   let worker: LayerWorker | undefined;
-  let isOver = false;
+  let isDone = false;
   let sourceFailure: { readonly error: unknown } | undefined;
   const end = (): void => void worker?.end();
   signal?.addEventListener("abort", end);
@@ -98,17 +123,17 @@ async function* run(
       sourceFailure = { error };
     });
     yield* receivedStream(output.port1, 4);
-    isOver = true;
+    isDone = true;
   } catch (error) {
     signal?.throwIfAborted();
-    isOver = true;
     if (sourceFailure !== undefined) throw sourceFailure.error;
     if (error instanceof ThreadEnded) await worker?.ended;
     throw worker?.failure ?? error;
   } finally {
     signal?.removeEventListener("abort", end);
-    // Who stops reading must not leave the thread working on what nobody wants.
-    if (!isOver) await worker?.end();
+    // Who stops reading must not leave the thread working on what nobody wants, and what has failed may leave behind
+    // what it had not let go of.
+    if (!isDone) await worker?.end();
     input.port1.close();
     output.port1.close();
     letGo(source);

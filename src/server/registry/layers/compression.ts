@@ -1,11 +1,12 @@
 import { pipeline } from "node:stream";
 import { createGunzip } from "node:zlib";
 import xz from "xz-decompress";
-import { bunzip2 } from "./bunzip2.ts";
 import { RegistryError } from "../../errors.ts";
+import { bunzip2 } from "./bunzip2.ts";
 import { unsupported } from "./unsupported.ts";
+import { unzstd } from "./unzstd.ts";
 
-/** How a layer's tar archive may be packed. zstd is recognised, but V1 never had it. */
+/** How a layer's tar archive may be packed. */
 export type Compression = "none" | "gzip" | "xz" | "bzip2" | "zstd";
 
 /** Media types of layers; xz and bzip2 have none of their own in any specification. */
@@ -17,6 +18,11 @@ const mediaTypes: Readonly<Record<Compression, string>> = {
   zstd: "application/vnd.docker.image.rootfs.diff.tar.zstd",
 };
 
+/** Whether a value names a compression. */
+export function isCompression(value: unknown): value is Compression {
+  return typeof value === "string" && Object.hasOwn(mediaTypes, value);
+}
+
 const magicLength = 6;
 
 /** What the first bytes of a layer (6 decide) say of its compression. */
@@ -25,12 +31,14 @@ export function compressionOf(head: Uint8Array): Compression {
   if (magic.startsWith("\x1f\x8b\x08")) return "gzip";
   if (magic.startsWith("\xfd7zXZ\0")) return "xz";
   if (/^BZh[1-9]/.test(magic)) return "bzip2";
-  return magic.startsWith("\x28\xb5\x2f\xfd") || magic.slice(1, 4) === "\x2a\x4d\x18" ? "zstd" : "none";
+  const isSkipped = /^[P-_]/.test(magic) && magic.slice(1, 4) === "*M\x18";
+  return magic.startsWith("\x28\xb5\x2f\xfd") || isSkipped ? "zstd" : "none";
 }
 
-/** Passes `bytes` through as they are; once they have passed, `mediaType` is that of the layer they are. */
+/** Passes `bytes` through as they are; once they have passed, the rest says which layer they are. */
 export function sniffMediaType(source: AsyncIterable<Uint8Array>): {
-  readonly bytes: AsyncIterable<Uint8Array>;
+  readonly bytes: AsyncGenerator<Uint8Array>;
+  readonly compression: Compression;
   readonly mediaType: string;
 } {
   let head = Buffer.alloc(0);
@@ -42,6 +50,9 @@ export function sniffMediaType(source: AsyncIterable<Uint8Array>): {
   }
   return {
     bytes: passed(),
+    get compression() {
+      return compressionOf(head);
+    },
     get mediaType() {
       return mediaTypes[compressionOf(head)];
     },
@@ -51,7 +62,7 @@ export function sniffMediaType(source: AsyncIterable<Uint8Array>): {
 /**
  * A layer's tar archive, unpacked as it is read and no faster. Fails with LAYER_UNSUPPORTED when it cannot be unpacked,
  * with the source's own error when that fails. xz: dictionaries up to 64 MiB (`xz -9`), no filters but LZMA2, one stream
- * at a time in a thread.
+ * at a time in a thread. zstd: windows up to 128 MiB.
  */
 export async function* decompressed(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let sourceFailure: { readonly error: unknown } | undefined;
@@ -67,7 +78,6 @@ export async function* decompressed(source: AsyncIterable<Uint8Array>): AsyncGen
   const { head, whole } = await peeked(input);
   const compression = compressionOf(head);
   try {
-    if (compression === "zstd") throw unsupported("zstd");
     yield* unpackers[compression](whole);
   } catch (error) {
     if (sourceFailure !== undefined) throw sourceFailure.error;
@@ -78,13 +88,12 @@ export async function* decompressed(source: AsyncIterable<Uint8Array>): AsyncGen
   }
 }
 
-const unpackers: Readonly<
-  Record<Exclude<Compression, "zstd">, (source: AsyncGenerator<Uint8Array>) => AsyncIterable<Uint8Array>>
-> = {
+const unpackers: Readonly<Record<Compression, (source: AsyncGenerator<Uint8Array>) => AsyncIterable<Uint8Array>>> = {
   none: (source) => source,
   gzip: (source) => pipeline(source, createGunzip({ chunkSize: 64 * 1024 }), () => undefined),
   xz: unxz,
   bzip2: bunzip2,
+  zstd: unzstd,
 };
 
 /** The first bytes of a stream and the stream from its first byte. */

@@ -86,7 +86,7 @@ describe("the analysis of layers", () => {
     expect(before).to.include({ code: "LAYER_UNSUPPORTED", message: "Layer format not supported", status: 400 });
     expect(await failure(analysis.tarsum(json, chunked(Buffer.from("28b52ffd00", "hex"))))).to.include({
       code: "LAYER_UNSUPPORTED",
-      detail: "zstd",
+      detail: "the zstd data is damaged or uses a feature that is not supported",
     });
     await works();
   });

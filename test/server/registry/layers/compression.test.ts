@@ -41,6 +41,7 @@ describe("a layer's compression", () => {
     ["bzip2", Buffer.from("BZh91AY&SY"), "bzip2", `${media}.bzip2`],
     ["a file BZh0", Buffer.from("BZh0\0\0\0\0"), "none", media],
     ["zstd", Buffer.from("28b52ffd04", "hex"), "zstd", `${media}.zstd`],
+    ["a file that has zstd's last letters", Buffer.from("A*M\x18\0\0\0\0"), "none", media],
     ["zstd after a frame to skip", Buffer.from("502a4d1804000000", "hex"), "zstd", `${media}.zstd`],
   ];
 
@@ -100,6 +101,19 @@ describe("a layer", () => {
     ["by bzip2", () => piped("bzip2", ["-c"], data)],
     ["by bzip2 -1", () => piped("bzip2", ["-1c"], data)],
     ["by bzip2 in several streams", () => Buffer.concat(halves.map((part) => piped("bzip2", ["-5c"], part)))],
+    ["by zstd", () => piped("zstd", ["-c"], data)],
+    ["by zstd -19", () => piped("zstd", ["-19c"], data)],
+    ["by zstd without a checksum", () => piped("zstd", ["-c", "--no-check"], data)],
+    ["by zstd with a window of 128 MiB", () => piped("zstd", ["-1c", "--long=27"], data)],
+    [
+      "by zstd in several frames with frames to skip",
+      () => {
+        const skipped = Buffer.concat([Buffer.from("522a4d1805000000", "hex"), Buffer.from("skip!")]);
+        const empty = piped("zstd", ["-c"], Buffer.alloc(0));
+        const [first, second] = halves.map((part) => piped("zstd", ["-c"], part));
+        return Buffer.concat([skipped, skipped, first!, empty, empty, skipped, second!, skipped]);
+      },
+    ],
     ["by bzip2 with something after it", () => Buffer.concat([piped("bzip2", ["-c"], data), Buffer.from("garbage")])],
   ];
 
@@ -117,6 +131,7 @@ describe("a layer", () => {
     ["gzip", ["-c"]],
     ["xz", ["-c"]],
     ["bzip2", ["-c"]],
+    ["zstd", ["-c"]],
   ] as const) {
     it(`packed by ${program} may be empty, and arrive byte by byte`, async () => {
       expect(await gathered(decompressed(chunked(piped(program, args, Buffer.alloc(0)), 1)))).to.have.lengthOf(0);
@@ -160,9 +175,16 @@ describe("a layer", () => {
     });
   }
 
-  it("packed by zstd is refused", async () => {
-    const error = await failure(decompressed(chunked(piped("zstd", ["-c"], data))));
-    expect(error).to.include({ code: "LAYER_UNSUPPORTED", message: "Layer format not supported" });
+  it("packed by zstd with a window beyond 128 MiB is refused, and says so", async () => {
+    const packed = piped("zstd", ["--ultra", "-1c", "--zstd=wlog=27"], data);
+    expect((await gathered(decompressed(chunked(packed)))).equals(data)).to.equal(true);
+    // The byte behind magic and descriptor: 17 doublings of a KiB, and 18.
+    expect(packed.subarray(4, 6).toString("hex")).to.equal("0488");
+    packed[5] = 0x90;
+    expect(await failure(decompressed(chunked(packed)))).to.include({
+      code: "LAYER_UNSUPPORTED",
+      detail: "its zstd window is larger than 128 MiB",
+    });
   });
 
   it("packed by xz with filters or a dictionary beyond 64 MiB is refused", async () => {
@@ -172,27 +194,29 @@ describe("a layer", () => {
     }
   });
 
-  it("packed by bzip2 and damaged anywhere ends in bytes or in a refusal", async function () {
-    this.timeout(60_000);
-    const random = seededRandom(this);
-    const packed = piped("bzip2", ["-c"], Buffer.concat([text.subarray(0, 3000), Buffer.alloc(5000)]));
-    for (let i = 0; i < 500; i++) {
-      const damaged = Buffer.from(packed);
-      for (let j = 0; j <= random(3); j++) damaged[random(packed.length)] = random(256);
-      try {
-        await gathered(decompressed(chunked(damaged)));
-      } catch (error) {
-        expect(error).to.have.property("code", "LAYER_UNSUPPORTED");
+  for (const program of ["bzip2", "zstd"]) {
+    it(`packed by ${program} and damaged anywhere ends in bytes or in a refusal`, async function () {
+      this.timeout(60_000);
+      const random = seededRandom(this);
+      const packed = piped(program, ["-c"], Buffer.concat([text.subarray(0, 3000), Buffer.alloc(5000)]));
+      for (let i = 0; i < 500; i++) {
+        const damaged = Buffer.from(packed);
+        for (let j = 0; j <= random(3); j++) damaged[random(packed.length)] = random(256);
+        try {
+          await gathered(decompressed(chunked(damaged)));
+        } catch (error) {
+          expect(error).to.have.property("code", "LAYER_UNSUPPORTED");
+        }
       }
-    }
-  });
+    });
+  }
 
   it("that unfolds a thousandfold comes in small pieces", async () => {
     const zeros = 100_000_000;
     const expected = createHash("sha256");
     for (let left = zeros; left > 0; left -= 1_000_000) expected.update(Buffer.alloc(1_000_000));
     const digest = expected.digest("hex");
-    for (const program of ["bzip2", "gzip", "xz"]) {
+    for (const program of ["bzip2", "gzip", "xz", "zstd"]) {
       const path = join(folder, `zeros.${program}`);
       await run("sh", ["-c", `head -c ${zeros} /dev/zero | ${program} -c > "$0"`, path]);
       const hash = createHash("sha256");
