@@ -22,8 +22,8 @@ const imageTypes = [
 ];
 
 /**
- * The manifest of an index for a platform such as `linux/amd64` or `linux/arm/v7`; it may be an index again. The variant
- * that is asked for wins, then an entry without variant, then, when no variant was asked for, the first with one; an
+ * The manifest of an index for a platform such as `linux/amd64` or `linux/arm/v7`; it may be an index again. The
+ * variant that is asked for wins, then an entry without one, then, when none was asked for, the first that has any; an
  * entry that says no platform comes last. Attestations and artifacts don't count. Rejects with IMAGE_UNTRANSLATABLE,
  * which names the platforms that there are.
  */

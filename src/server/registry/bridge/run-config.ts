@@ -28,7 +28,7 @@ const whole: Shape = (value) => {
   return BigInt(digits) <= largestInt64 && BigInt(digits) >= -largestInt64 ? value : undefined;
 };
 
-/** Docker and its followers look for these without regard to case, and take no image at all when one has another type. */
+/** Clients in Go look for these without regard to case, and refuse the whole image when one has another type. */
 const shapes: Readonly<Record<string, Shape>> = {
   ...shaped(text, ["Hostname", "Domainname", "User", "Cpuset", "Image", "WorkingDir", "MacAddress", "StopSignal"]),
   ...shaped(words, ["PortSpecs", "Env", "Cmd", "Entrypoint", "OnBuild", "Shell", "Dns"]),
@@ -40,8 +40,8 @@ const shapes: Readonly<Record<string, Shape>> = {
 };
 
 /**
- * The configuration of containers (`config`, `container_config`) that every client of V1 and V2 can read: nulls are left
- * out, as is what has a type that would make one refuse the image. Fields that none of them knows stay.
+ * The configuration of containers (`config`, `container_config`) as every client of V1 and V2 can read it: nulls are
+ * left out, as is what has a type that would make one refuse the image. Fields that none of them knows stay.
  */
 export function runConfig(value: unknown): JsonObject | undefined {
   return isJsonObject(value) ? fitted(value, shapes) : undefined;

@@ -64,8 +64,8 @@ function layerDocument({ created, created_by, author, comment }: HistoryEntry): 
 }
 
 /**
- * Some docker before 1.10 fail on images without `config`; their `docker history` shows the command of
- * `container_config`, which an image of today does not have.
+ * Docker's V1 images always had both configurations, and its history shows the command of `container_config`; images of
+ * today have one or none.
  */
 function topDocument(document: ImageDocument, { created_by, ...entry }: HistoryEntry): JsonObject {
   const config = document.config ?? {};
