@@ -49,59 +49,157 @@ export function streamFile(handle: FileHandle, { start, end }: Required<ByteRang
   });
 }
 
-/** So much goes to the disk at once, and the next as much is gathered meanwhile. */
-const batchBytes = mebibyte;
 /**
- * After so much the disk catches up, so that the last wait is short and memory is not full of what it still has to
- * write.
+ * After so much the disk is told to catch up, so that the last wait is short and memory is not full of what it still has
+ * to write.
  */
 const syncBytes = 32 * mebibyte;
 
+/** How content gets into a file: from which byte on, and whether it is to be on the disk, not only in the system's memory. */
+export interface Writing {
+  readonly position?: number;
+  readonly durable?: boolean;
+}
+
 /**
- * Writes `source` to the open file and waits until the content is on the disk. What `source` throws passes through as
- * it is.
+ * Writes `source` to the open file. What `source` throws passes through as it is; nothing is on its way to the file any
+ * more when this settles.
  */
-export async function writeFile(handle: FileHandle, key: string, source: AsyncIterable<Uint8Array>): Promise<void> {
-  let batch: Uint8Array[] = [];
-  let gathered = 0;
-  let unsynced = 0;
-  let writing: Promise<void> = Promise.resolve();
-  const flush = async (): Promise<void> => {
-    const [chunks, bytes] = [batch, gathered];
-    [batch, gathered] = [[], 0];
-    await writing;
-    unsynced += bytes;
-    const sync = unsynced >= syncBytes;
-    if (sync) unsynced = 0;
-    writing = writeChunks(handle, chunks, sync);
-    // Whoever awaits `writing` next sees its failure; until then it must not count as unhandled.
-    writing.catch(() => undefined);
-  };
+export async function writeFile(
+  handle: FileHandle,
+  key: string,
+  source: AsyncIterable<Uint8Array>,
+  { position = 0, durable = true }: Writing = {},
+): Promise<void> {
+  const disk = new Disk(handle, position);
   const settled = async (work: Promise<void>): Promise<void> => {
     await work.catch((error: unknown) => {
       throw writeFailure(key, error);
     });
   };
+  let batch = new Batch();
   try {
     for await (const chunk of source) {
-      batch.push(chunk);
-      gathered += chunk.length;
-      if (gathered >= batchBytes) await settled(flush());
+      let taken = batch.add(chunk);
+      while (batch.isFull) {
+        await settled(disk.write(batch));
+        batch = new Batch();
+        taken += batch.add(chunk.subarray(taken));
+      }
     }
-    if (gathered > 0) await settled(flush());
-    await settled(writing);
-    await settled(handle.datasync());
+    await settled(disk.write(batch));
+    await settled(disk.end(durable));
   } finally {
-    // The handle must not be closed below a write that is still on its way.
-    await writing.catch(() => undefined);
+    // The handle must not be closed below a write that is still on its way, nor its memory be used again.
+    await disk.quiet();
+    batch.end();
   }
 }
 
-async function writeChunks(handle: FileHandle, chunks: readonly Uint8Array[], sync: boolean): Promise<void> {
-  let rest = chunks;
-  while (rest.length > 0) rest = beyond(rest, (await handle.writev(rest)).bytesWritten);
-  if (sync) await handle.datasync();
+/** Writes a batch while the next is gathered, and syncs what was written before meanwhile. */
+class Disk {
+  readonly #handle: FileHandle;
+  #position: number;
+  #unsynced = 0;
+  #writing: Promise<void> = Promise.resolve();
+  #syncing: Promise<void> = Promise.resolve();
+
+  constructor(handle: FileHandle, position: number) {
+    this.#handle = handle;
+    this.#position = position;
+  }
+
+  /** Resolves when the batch before is written; the failure of this one is told by whatever comes next. */
+  async write(batch: Batch): Promise<void> {
+    await this.#writing;
+    this.#writing = this.#write(batch);
+    // Whoever awaits it next sees its failure; until then it must not count as unhandled.
+    this.#writing.catch(() => undefined);
+  }
+
+  /** Resolves when all is written and, if it is to be durable, on the disk. */
+  async end(durable: boolean): Promise<void> {
+    await this.#writing;
+    await this.#syncing;
+    if (durable) await this.#handle.datasync();
+  }
+
+  /** Resolves when nothing is under way, however it went. */
+  async quiet(): Promise<void> {
+    await this.#writing.catch(() => undefined);
+    await this.#syncing.catch(() => undefined);
+  }
+
+  async #write(batch: Batch): Promise<void> {
+    try {
+      let rest = batch.chunks;
+      while (rest.length > 0) {
+        const { bytesWritten } = await this.#handle.writev(rest, this.#position);
+        this.#position += bytesWritten;
+        this.#unsynced += bytesWritten;
+        rest = beyond(rest, bytesWritten);
+      }
+    } finally {
+      batch.end();
+    }
+    if (this.#unsynced < syncBytes) return;
+    await this.#syncing;
+    this.#unsynced = 0;
+    this.#syncing = this.#handle.datasync();
+    this.#syncing.catch(() => undefined);
+  }
 }
+
+/** Content that goes to the disk at once. More than a little is copied, so that what came from a socket dies young. */
+class Batch {
+  #few: Uint8Array[] = [];
+  #buffer: Buffer | undefined;
+  #size = 0;
+
+  get isFull(): boolean {
+    return this.#size === batchBytes;
+  }
+
+  get chunks(): readonly Uint8Array[] {
+    return this.#buffer ? [this.#buffer.subarray(0, this.#size)] : this.#few;
+  }
+
+  /** Takes as much as there is room for, and answers how much that was. */
+  add(chunk: Uint8Array): number {
+    if (!this.#buffer && this.#size + chunk.length <= fewBytes) {
+      this.#few.push(chunk);
+      this.#size += chunk.length;
+      return chunk.length;
+    }
+    const buffer = (this.#buffer ??= this.#gathered());
+    const taken = Math.min(chunk.length, batchBytes - this.#size);
+    buffer.set(taken === chunk.length ? chunk : chunk.subarray(0, taken), this.#size);
+    this.#size += taken;
+    return taken;
+  }
+
+  /** Gives its memory to the next batch. */
+  end(): void {
+    if (this.#buffer && spare.length < spareBuffers) spare.push(this.#buffer);
+    this.#buffer = undefined;
+  }
+
+  #gathered(): Buffer {
+    const buffer = spare.pop() ?? Buffer.allocUnsafeSlow(batchBytes);
+    let size = 0;
+    for (const chunk of this.#few) {
+      buffer.set(chunk, size);
+      size += chunk.length;
+    }
+    this.#few = [];
+    return buffer;
+  }
+}
+
+const batchBytes = mebibyte;
+const fewBytes = 65_536;
+const spareBuffers = 4;
+const spare: Buffer[] = [];
 
 /** What remains of `chunks` when their first `written` bytes are done with: a disk may take less than it was given. */
 function beyond(chunks: readonly Uint8Array[], written: number): readonly Uint8Array[] {
