@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
 import type { Cache } from "../cache/cache.ts";
 import { resolveRange } from "./byte-range.ts";
-import type { ByteRange, Entry, RedirectOptions, Stat, StorageDriver } from "./driver.ts";
+import type { Append, ByteRange, Entry, RedirectOptions, Stat, StorageDriver } from "./driver.ts";
 
 /** Which objects are kept in the cache. */
 export interface Caching {
@@ -37,6 +37,7 @@ interface Copy {
 class CachedStorage implements StorageDriver {
   readonly name: string;
   readonly features: StorageDriver["features"];
+  readonly append?: Append;
   readonly #driver: StorageDriver;
   readonly #cache: Cache;
   readonly #admits: (key: string) => boolean;
@@ -49,6 +50,7 @@ class CachedStorage implements StorageDriver {
     this.#cache = cache;
     this.#admits = admits;
     this.#largest = largest;
+    if (driver.append) this.append = driver.append.bind(driver);
   }
 
   async read(key: string, range?: ByteRange): Promise<Readable> {

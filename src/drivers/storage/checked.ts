@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import type { ByteRange, Entry, RedirectOptions, Stat, StorageDriver } from "./driver.ts";
+import type { Append, ByteRange, Entry, RedirectOptions, Stat, StorageDriver } from "./driver.ts";
 import { DriverError } from "./errors.ts";
 
 /** What file systems allow for one name; object stores allow more. */
@@ -36,11 +36,18 @@ class CheckedStorage implements StorageDriver {
   readonly #driver: StorageDriver;
   readonly name: string;
   readonly features: StorageDriver["features"];
+  readonly append?: Append;
 
   constructor(driver: StorageDriver) {
     this.#driver = driver;
     this.name = driver.name;
     this.features = driver.features;
+    const append = driver.append?.bind(driver);
+    if (!append) return;
+    this.append = async (key, size, source, options) => {
+      checkKey(key);
+      await append(key, size, source, options);
+    };
   }
 
   async read(key: string, range?: ByteRange): Promise<Readable> {

@@ -23,6 +23,14 @@ export interface RedirectOptions {
   readonly contentType?: string;
 }
 
+/** See `StorageDriver.append`. */
+export type Append = (
+  key: string,
+  size: number,
+  source: AsyncIterable<Uint8Array>,
+  options?: { readonly durable?: boolean },
+) => Promise<void>;
+
 /**
  * A place for objects. A key is components joined by `/`; no component is empty, `.` or `..`. Drivers may rely on
  * that: `checked` has looked. Methods may run at the same time, also on the same key; the last write to finish wins.
@@ -43,6 +51,14 @@ export interface StorageDriver {
    * durable. When `source` throws, the write rejects with that error and nothing is left behind.
    */
   write(key: string, source: AsyncIterable<Uint8Array>, size?: number): Promise<Stat>;
+  /**
+   * Only where a backend can write a part of an object: puts what `source` yields behind its first `size` bytes, instead
+   * of what is there; 0 makes an object that is missing. Else it rejects with NOT_FOUND. It is no `write`: readers see
+   * bytes as they come, those of a source that throws may stay behind the first `size`, and they outlive this process but
+   * no power cut. With `durable`, all content is on the disk when it resolves, and the name from the next `move` on. For an
+   * object that nobody else changes or moves meanwhile. A wrapper has it when what it wraps has it.
+   */
+  readonly append?: Append;
   stat(key: string): Promise<Stat>;
   /**
    * Every object below `prefix` (whole components: `a` is no prefix of `ab/c`), in byte order of keys, from the

@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import type { ByteRange, Entry, RedirectOptions, Stat, StorageDriver } from "./driver.ts";
+import type { Append, ByteRange, Entry, RedirectOptions, Stat, StorageDriver } from "./driver.ts";
 import { watchSource, watchStream } from "./watched-stream.ts";
 
 /** How much a backend is asked to do at once. */
@@ -26,6 +26,7 @@ export function limited(driver: StorageDriver, limit: Limit): StorageDriver {
 class LimitedStorage implements StorageDriver {
   readonly name: string;
   readonly features: StorageDriver["features"];
+  readonly append?: Append;
   readonly #driver: StorageDriver;
   readonly #places: Places;
 
@@ -34,6 +35,11 @@ class LimitedStorage implements StorageDriver {
     this.features = driver.features;
     this.#driver = driver;
     this.#places = new Places(atOnce, patience);
+    const append = driver.append?.bind(driver);
+    if (!append) return;
+    this.append = async (key, size, source, options) => {
+      await this.#fed(source, (watched) => append(key, size, watched, options));
+    };
   }
 
   async read(key: string, range?: ByteRange): Promise<Readable> {
@@ -60,20 +66,7 @@ class LimitedStorage implements StorageDriver {
   }
 
   async write(key: string, source: AsyncIterable<Uint8Array>, size?: number): Promise<Stat> {
-    const place = await this.#places.take();
-    const watch = {
-      asked: () => {
-        place.pause();
-      },
-      passed: () => {
-        place.resume();
-      },
-    };
-    try {
-      return await this.#driver.write(key, watchSource(source, watch), size);
-    } finally {
-      place.leave();
-    }
+    return await this.#fed(source, (watched) => this.#driver.write(key, watched, size));
   }
 
   async stat(key: string): Promise<Stat> {
@@ -119,6 +112,27 @@ class LimitedStorage implements StorageDriver {
 
   async close(): Promise<void> {
     await this.#driver.close();
+  }
+
+  /** Has a place while the backend takes what `source` has given, not while the source is waited for. */
+  async #fed<T>(
+    source: AsyncIterable<Uint8Array>,
+    work: (watched: AsyncIterable<Uint8Array>) => Promise<T>,
+  ): Promise<T> {
+    const place = await this.#places.take();
+    const watch = {
+      asked: () => {
+        place.pause();
+      },
+      passed: () => {
+        place.resume();
+      },
+    };
+    try {
+      return await work(watchSource(source, watch));
+    } finally {
+      place.leave();
+    }
   }
 
   async #within<T>(work: () => Promise<T>): Promise<T> {

@@ -6,9 +6,10 @@ import { z } from "zod";
 import { option } from "../option.ts";
 import { resolveRange } from "./byte-range.ts";
 import { defineStorage } from "./define.ts";
-import type { ByteRange, Entry, Stat, StorageDriver } from "./driver.ts";
+import type { Append, ByteRange, Entry, Stat, StorageDriver } from "./driver.ts";
 import { DriverError } from "./errors.ts";
 import { exactly } from "./exact-size.ts";
+import { appendToFile } from "./local/append.ts";
 import { claimFolder } from "./local/claim.ts";
 import { codeOf, notFound, readFailure, writeFailure } from "./local/failure.ts";
 import { streamFile, writeFile } from "./local/file-content.ts";
@@ -131,6 +132,12 @@ class LocalStorage implements StorageDriver, Tree {
       throw error;
     }
   }
+
+  readonly append: Append = async (key, size, source, { durable = false } = {}) => {
+    const path = this.#path(key);
+    await this.#space.require();
+    await appendToFile(path, key, { size, source, durable }, this.#folders);
+  };
 
   async stat(key: string): Promise<Stat> {
     const { size, mtime } = await this.#file(key);

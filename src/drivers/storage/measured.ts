@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import type { ByteRange, Entry, RedirectOptions, Stat, StorageDriver } from "./driver.ts";
+import type { Append, ByteRange, Entry, RedirectOptions, Stat, StorageDriver } from "./driver.ts";
 import { watchSource, watchStream } from "./watched-stream.ts";
 
 /** What is measured: every operation that asks the backend. */
@@ -29,6 +29,7 @@ export function measured(driver: StorageDriver, listener: MeasurementListener): 
 class MeasuredStorage implements StorageDriver {
   readonly name: string;
   readonly features: StorageDriver["features"];
+  readonly append?: Append;
   readonly #driver: StorageDriver;
   readonly #listener: MeasurementListener;
 
@@ -37,6 +38,11 @@ class MeasuredStorage implements StorageDriver {
     this.features = driver.features;
     this.#driver = driver;
     this.#listener = listener;
+    const append = driver.append?.bind(driver);
+    if (!append) return;
+    this.append = async (key, size, source, options) => {
+      await this.#fed(source, (watched) => append(key, size, watched, options));
+    };
   }
 
   async read(key: string, range?: ByteRange): Promise<Readable> {
@@ -64,23 +70,7 @@ class MeasuredStorage implements StorageDriver {
   }
 
   async write(key: string, source: AsyncIterable<Uint8Array>, size?: number): Promise<Stat> {
-    const clock = new Clock();
-    let bytes = 0;
-    const watch = {
-      asked: () => {
-        clock.stop();
-      },
-      passed: (length: number) => {
-        clock.start();
-        bytes += length;
-      },
-    };
-    return await this.#measure(
-      "write",
-      () => this.#driver.write(key, watchSource(source, watch), size),
-      clock,
-      () => bytes,
-    );
+    return await this.#fed(source, (watched) => this.#driver.write(key, watched, size));
   }
 
   async stat(key: string): Promise<Stat> {
@@ -125,6 +115,30 @@ class MeasuredStorage implements StorageDriver {
 
   async close(): Promise<void> {
     await this.#driver.close();
+  }
+
+  /** Everything that brings bytes is a write; what its source takes is not counted. */
+  async #fed<T>(
+    source: AsyncIterable<Uint8Array>,
+    work: (watched: AsyncIterable<Uint8Array>) => Promise<T>,
+  ): Promise<T> {
+    const clock = new Clock();
+    let bytes = 0;
+    const watch = {
+      asked: () => {
+        clock.stop();
+      },
+      passed: (length: number) => {
+        clock.start();
+        bytes += length;
+      },
+    };
+    return await this.#measure(
+      "write",
+      () => work(watchSource(source, watch)),
+      clock,
+      () => bytes,
+    );
   }
 
   async #measure<T>(

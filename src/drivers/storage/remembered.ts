@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
 import { resolveRange } from "./byte-range.ts";
 import type { Coherence } from "./coherence.ts";
-import type { ByteRange, Entry, RedirectOptions, Stat, StorageDriver } from "./driver.ts";
+import type { Append, ByteRange, Entry, RedirectOptions, Stat, StorageDriver } from "./driver.ts";
 import { isBelow } from "./key-order.ts";
 import { RememberedNames } from "./remembered/names.ts";
 import { RememberedObjects, type RememberedObject } from "./remembered/objects.ts";
@@ -57,6 +57,7 @@ const listedFolders: readonly string[] = ["docker/registry/v2/repositories", "re
 class RememberedStorage implements RememberingStorage {
   readonly name: string;
   readonly features: StorageDriver["features"];
+  readonly append?: Append;
   readonly #driver: StorageDriver;
   readonly #coherence: Coherence;
   readonly #admits: (key: string) => Remembering | undefined;
@@ -80,6 +81,7 @@ class RememberedStorage implements RememberingStorage {
     coherence.listen((keys) => {
       this.#forget(keys);
     });
+    if (driver.append) this.append = driver.append.bind(driver);
   }
 
   watch(...keys: readonly string[]): Watch {

@@ -1,6 +1,6 @@
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ByteRange, Entry, RedirectOptions, Stat, StorageDriver } from "./driver.ts";
+import type { Append, ByteRange, Entry, RedirectOptions, Stat, StorageDriver } from "./driver.ts";
 import { DriverError } from "./errors.ts";
 
 /** How often, and after how long, an operation is tried again. */
@@ -27,6 +27,7 @@ export function retried(driver: StorageDriver, retries: Retries = {}): StorageDr
 class RetriedStorage implements StorageDriver {
   readonly name: string;
   readonly features: StorageDriver["features"];
+  readonly append?: Append;
   readonly #driver: StorageDriver;
   readonly #retries: Required<Retries>;
 
@@ -35,6 +36,7 @@ class RetriedStorage implements StorageDriver {
     this.features = driver.features;
     this.#driver = driver;
     this.#retries = { attempts, delay, longest, wait };
+    if (driver.append) this.append = driver.append.bind(driver);
   }
 
   async read(key: string, range?: ByteRange): Promise<Readable> {

@@ -75,14 +75,22 @@ export function differs(found: Digest): RegistryError {
  * `seed` is hashed before the first byte and not passed on (V1's payload checksum starts with the image's JSON).
  */
 export class Hashing {
-  readonly #algorithm: Algorithm;
-  readonly #hash: Hash;
+  readonly algorithm: Algorithm;
+  #hash: Hash;
   #size = 0;
 
   constructor(algorithm: Algorithm = "sha256", seed?: Uint8Array) {
-    this.#algorithm = algorithm;
+    this.algorithm = algorithm;
     this.#hash = createHash(algorithm);
     if (seed) this.#hash.update(seed);
+  }
+
+  /** Another that has seen the same so far; each then goes its own way. */
+  copy(): Hashing {
+    const copy = new Hashing(this.algorithm);
+    copy.#hash = this.#hash.copy();
+    copy.#size = this.#size;
+    return copy;
   }
 
   async *through(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -99,6 +107,6 @@ export class Hashing {
 
   /** Ends the hash; call it once. */
   digest(): Digest {
-    return `${this.#algorithm}:${this.#hash.digest("hex")}` as Digest;
+    return `${this.algorithm}:${this.#hash.digest("hex")}` as Digest;
   }
 }

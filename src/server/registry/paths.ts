@@ -30,7 +30,7 @@ import type { OciName, OciTag } from "./oci-names.ts";
  *   _registryctl/                                  ours; nothing that a peer would trip over
  *     uploads/<uuid>                               content on its way to a blob
  *     uploads/<id>/                                an unfinished upload of V2
- *       data/<uuid>                                the body of one request
+ *       data/<uuid>                                the body of one request, or of several that follow each other
  *       chunks/<offset>-<size>-<uuid>[-<digest>]   says where a body belongs; empty
  *       cancelled                                  the upload is over
  *     keys/upload/<uuid>                           what the ids of uploads are signed with

@@ -1,19 +1,18 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Readable } from "node:stream";
 import type { StorageDriver } from "../../drivers/storage/driver.ts";
 import { isDigest, type Digest } from "./digest.ts";
 import type { Documents } from "./documents.ts";
 import { uploadCancelledKey, uploadChunkKey, uploadDataKey, uploadPrefix } from "./paths.ts";
 import type { UploadId } from "./upload-id.ts";
 
-/** The body of one request, whole and in its place; offset and size in bytes. */
+/** The body of one request, whole and in its place; offset and size in bytes. Others may follow it in the same object. */
 export interface Chunk {
   readonly offset: number;
   readonly size: number;
   /** Names the object with its bytes. */
   readonly uuid: string;
-  /** Only of a first chunk: an upload that has no other is already hashed with it. */
+  /** Only of a first chunk that is alone in its object for ever: an upload that has no other is already hashed with it. */
   readonly digest: Digest | undefined;
 }
 
@@ -47,31 +46,51 @@ export class UploadChunks {
     return { uuid, size: kept.size };
   }
 
+  /** Whether several chunks can be written into one object. */
+  get canGrow(): boolean {
+    return this.#driver.append !== undefined;
+  }
+
+  /**
+   * Writes the bytes of a body behind the first `size` of an object that this process alone adds to. What a `source` that
+   * throws has left there is written over by the next. `durable` as in `StorageDriver.append`.
+   */
+  async grow(
+    id: UploadId,
+    { uuid, size }: Pick<Chunk, "uuid" | "size">,
+    source: AsyncIterable<Uint8Array>,
+    options?: { readonly durable: boolean },
+  ): Promise<void> {
+    await this.#driver.append?.(uploadDataKey(id, uuid), size, source, options);
+  }
+
   /** Forgets bytes that got no place. */
   async drop(id: UploadId, uuid: string): Promise<void> {
     await this.#driver.delete(uploadDataKey(id, uuid));
   }
 
   /**
-   * Gives a kept body its place at the end of the upload. Answers false, and drops it, when the place is taken or the
-   * upload is over: of several at the same time, in whichever processes, at most one gets it, and one does unless its
+   * Gives a kept body its place at the end of the upload. Answers false, and drops it (if it has the object for itself),
+   * when the place is taken or the upload is over: of several at the same time, in whichever processes, at most one gets it, and one does unless its
    * process dies. Each writes first and looks then, so no two can both believe that they were alone.
    */
-  async add(id: UploadId, chunk: Chunk): Promise<boolean> {
+  async add(id: UploadId, chunk: Chunk, isShared = false): Promise<boolean> {
     const key = uploadChunkKey(id, chunkText(chunk));
-    await this.#documents.write(key, "");
+    // It has to outlive this process, as its bytes do, but no power cut.
+    if (this.#driver.append) await this.#driver.append(key, 0, nothing());
+    else await this.#documents.write(key, "");
     for (let turn = 0; turn < patience.times; turn++) {
       const { candidates, isCancelled } = await this.#listed(id);
       const rivals = candidates.filter(({ offset }) => offset === chunk.offset);
       const first = rivals[0];
-      if (isCancelled || first?.uuid !== chunk.uuid || !chain(candidates).some(({ uuid }) => uuid === chunk.uuid))
-        break;
+      const isInPlace = chain(candidates).some(({ offset, uuid }) => offset === chunk.offset && uuid === chunk.uuid);
+      if (isCancelled || first?.uuid !== chunk.uuid || !isInPlace) break;
       if (rivals.length === 1) return true;
       // The other sees that this one was first and gives way, unless it had looked before this one was there.
       await sleep(patience.each);
     }
     await this.#driver.delete(key);
-    await this.drop(id, chunk.uuid);
+    if (!isShared) await this.drop(id, chunk.uuid);
     return false;
   }
 
@@ -89,13 +108,17 @@ export class UploadChunks {
   }
 
   /** Where the bytes of a chunk are. */
-  dataKey(id: UploadId, chunk: Chunk): string {
+  dataKey(id: UploadId, chunk: Pick<Chunk, "uuid">): string {
     return uploadDataKey(id, chunk.uuid);
   }
 
-  /** The bytes of a chunk. Rejects with the driver's NOT_FOUND when the upload was finished meanwhile. */
-  async read(id: UploadId, chunk: Chunk): Promise<Readable> {
-    return await this.#driver.read(this.dataKey(id, chunk));
+  /** The bytes of all chunks. Throws the driver's NOT_FOUND when the upload was finished meanwhile. */
+  async *read(id: UploadId, chunks: readonly Chunk[]): AsyncGenerator<Uint8Array> {
+    for (const chunk of chunks) {
+      // Only the object of the first chunk is added to.
+      const start = chunk.uuid === chunks[0]?.uuid ? chunk.offset : 0;
+      yield* await this.#driver.read(this.dataKey(id, chunk), { start, end: start + chunk.size });
+    }
   }
 
   /** Makes the upload one that is over for all processes; its chunks are still there. */
@@ -125,6 +148,10 @@ export class UploadChunks {
     found.sort((a, b) => a.chunk.offset - b.chunk.offset || a.modified - b.modified || compare(a.chunk, b.chunk));
     return { candidates: found.map(({ chunk }) => chunk), isCancelled };
   }
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {
+  // Yields nothing.
 }
 
 /** The chunks that follow each other from the start on. */

@@ -1,23 +1,16 @@
 import type { StorageDriver } from "../../drivers/storage/driver.ts";
-import { isNotFound } from "../../drivers/storage/errors.ts";
+import { DriverError, isNotFound } from "../../drivers/storage/errors.ts";
 import { RegistryError } from "../errors.ts";
 import type { Blobs } from "./blobs.ts";
 import { differs, digestParts, Hashing, verified, type Algorithm, type Digest } from "./digest.ts";
 import type { Documents } from "./documents.ts";
+import { GrowingUploads, type GrowingUpload } from "./growing-uploads.ts";
 import type { LinkedBlobs } from "./linked-blobs.ts";
 import type { OciName } from "./oci-names.ts";
 import { uploadsPrefix } from "./paths.ts";
+import { checkedBody, outOfOrder, type UploadBody } from "./upload-body.ts";
 import { UploadChunks, type Chunk } from "./upload-chunks.ts";
 import { UploadIds, type UploadId, type UploadIdentity } from "./upload-id.ts";
-
-/** The body of one request. */
-export interface UploadBody {
-  readonly source: AsyncIterable<Uint8Array>;
-  /** In bytes, where the client has announced it. */
-  readonly length?: number | undefined;
-  /** Which bytes of the blob it is, where the client has said so; `end` is the first that it is not. */
-  readonly range?: { readonly start: number; readonly end: number } | undefined;
-}
 
 /** Bounds of uploads. */
 export interface UploadLimits {
@@ -43,6 +36,7 @@ export class Uploads {
   readonly #limits: UploadLimits;
   readonly #ids: UploadIds;
   readonly #chunks: UploadChunks;
+  readonly #growing = new GrowingUploads();
   readonly #over = new Set<UploadId>();
 
   constructor(parts: {
@@ -77,7 +71,9 @@ export class Uploads {
    */
   async append(name: OciName, text: string, body: UploadBody): Promise<number> {
     const { id, size: offset, algorithm } = await this.#open(name, text);
-    const source = this.#checked(body, offset);
+    const source = checkedBody(body, offset, this.#limits.maxSize);
+    const growing = this.#growingFor(id, offset, algorithm, body);
+    if (growing) return await this.#grow(name, id, growing, source);
     const hashing = offset === 0 ? new Hashing(algorithm) : undefined;
     const kept = await this.#chunks.keep(id, hashing?.through(source) ?? source, body.length);
     if (kept.size === 0) {
@@ -85,10 +81,7 @@ export class Uploads {
       return offset;
     }
     const isAdded = await this.#chunks.add(id, { ...kept, offset, digest: hashing?.digest() });
-    if (this.#over.has(id)) await this.#end(id, true);
-    if (isAdded && !this.#over.has(id)) return offset + kept.size;
-    await this.#open(name, text);
-    throw outOfOrder();
+    return await this.#added(name, id, offset + kept.size, isAdded);
   }
 
   /**
@@ -97,11 +90,14 @@ export class Uploads {
    */
   async finish(name: OciName, text: string, digest: Digest, body?: UploadBody): Promise<void> {
     const { id, chunks, size } = await this.#open(name, text);
-    const rest = body && { source: this.#checked(body, size), length: body.length };
+    const rest = body && { source: checkedBody(body, size, this.#limits.maxSize), length: body.length };
+    const growing = this.#growing.take(id, size);
     try {
-      await this.#store(id, chunks, digest, rest);
+      if (growing?.hashing.algorithm === digestParts(digest).algorithm) await this.#settle(id, growing, digest, rest);
+      else await this.#store(id, chunks, digest, rest);
     } catch (error) {
-      throw isNotFound(error) ? unknown() : error;
+      if (growing) this.#growing.giveBack(id, growing);
+      throw isLost(error) ? unknown() : error;
     }
     await this.#links.link(name, digest);
     await this.#end(id, chunks.length > 0);
@@ -109,7 +105,7 @@ export class Uploads {
 
   /** Stores a whole blob in one request (OCI distribution 1.1, end-4b). Rejects with DIGEST_INVALID or BODY_TOO_LARGE. */
   async put(name: OciName, digest: Digest, body: UploadBody): Promise<void> {
-    await this.#blobs.putAs(digest, this.#checked(body, 0), body.length);
+    await this.#blobs.putAs(digest, checkedBody(body, 0, this.#limits.maxSize), body.length);
     await this.#links.link(name, digest);
   }
 
@@ -161,6 +157,69 @@ export class Uploads {
     return { ...identity, chunks, size };
   }
 
+  /** What a body is added to, so that no byte is hashed or written twice: for clients that say that more will come. */
+  #growingFor(id: UploadId, offset: number, algorithm: Algorithm, body: UploadBody): GrowingUpload | undefined {
+    if (offset > 0) return this.#growing.take(id, offset);
+    return body.range && this.#chunks.canGrow ? this.#growing.begin(algorithm) : undefined;
+  }
+
+  async #grow(
+    name: OciName,
+    id: UploadId,
+    { uuid, hashing: before }: GrowingUpload,
+    source: AsyncIterable<Uint8Array>,
+  ): Promise<number> {
+    const [offset, hashing] = [before.size, before.copy()];
+    const isFirst = offset === 0;
+    const leave = async (): Promise<void> => {
+      if (isFirst) await this.#chunks.drop(id, uuid);
+      else this.#growing.giveBack(id, { uuid, hashing: before });
+    };
+    try {
+      await this.#chunks.grow(id, { uuid, size: offset }, hashing.through(source));
+    } catch (error) {
+      await leave().catch(() => undefined);
+      throw isLost(error) ? unknown() : error;
+    }
+    const size = hashing.size - offset;
+    if (size === 0) {
+      await leave();
+      return offset;
+    }
+    const isAdded = await this.#chunks.add(id, { offset, size, uuid, digest: undefined }, !isFirst);
+    if (isAdded) this.#growing.giveBack(id, { uuid, hashing });
+    return await this.#added(name, id, hashing.size, isAdded);
+  }
+
+  async #added(name: OciName, id: UploadId, size: number, isAdded: boolean): Promise<number> {
+    if (this.#over.has(id)) await this.#end(id, true);
+    if (isAdded && !this.#over.has(id)) return size;
+    await this.#open(name, id);
+    throw outOfOrder();
+  }
+
+  /** Makes the object that all bodies went into the blob; `rest` becomes its end. */
+  async #settle(
+    id: UploadId,
+    { uuid, hashing: before }: GrowingUpload,
+    digest: Digest,
+    rest: Pick<UploadBody, "source"> | undefined,
+  ): Promise<void> {
+    const hashing = before.copy();
+    const require = (): void => {
+      const found = hashing.copy().digest();
+      if (found !== digest) throw differs(found);
+    };
+    if (!rest) require();
+    const source = rest ? hashing.through(rest.source) : nothing();
+    await this.#chunks.grow(id, { uuid, size: before.size }, source, { durable: true }).catch((error: unknown) => {
+      // It may have become the blob before.
+      if (rest || !isNotFound(error)) throw error;
+    });
+    require();
+    await this.#blobs.adopt(this.#chunks.dataKey(id, { uuid }), digest, hashing.size);
+  }
+
   async #store(
     id: UploadId,
     chunks: readonly Chunk[],
@@ -170,7 +229,8 @@ export class Uploads {
     const [first, ...more] = chunks;
     if (!first) {
       await this.#blobs.putAs(digest, rest?.source ?? nothing(), rest ? rest.length : 0);
-    } else if (more.length > 0 || rest) {
+    } else if (more.length > 0 || rest || !first.digest) {
+      // Another process may still add to an object without a digest.
       await this.#blobs.putAs(digest, this.#joined(id, chunks, rest?.source));
     } else {
       await this.#requireDigest(id, first, digest);
@@ -184,7 +244,7 @@ export class Uploads {
     if (chunk.digest && digestParts(chunk.digest).algorithm === digestParts(digest).algorithm) {
       throw differs(chunk.digest);
     }
-    const bytes = verified(await this.#chunks.read(id, chunk), digest);
+    const bytes = verified(this.#chunks.read(id, [chunk]), digest);
     while (!(await bytes.next()).done);
   }
 
@@ -193,46 +253,19 @@ export class Uploads {
     chunks: readonly Chunk[],
     rest: AsyncIterable<Uint8Array> | undefined,
   ): AsyncGenerator<Uint8Array> {
-    for (const chunk of chunks) yield* await this.#chunks.read(id, chunk);
+    yield* this.#chunks.read(id, chunks);
     if (rest) yield* rest;
   }
 
   /** What is left in the store when this fails is reaped. */
   async #end(id: UploadId, hasChunks: boolean): Promise<void> {
     this.#over.add(id);
+    this.#growing.forget(id);
     for (const oldest of this.#over) {
       if (this.#over.size <= remembered) break;
       this.#over.delete(oldest);
     }
     if (hasChunks) await this.#chunks.remove(id).catch(() => undefined);
-  }
-
-  /** The bytes of a body for the place `offset`, that throw when they are not what the body promised, or too many. */
-  #checked({ source, length, range }: UploadBody, offset: number): AsyncIterable<Uint8Array> {
-    const room = this.#limits.maxSize > 0 ? this.#limits.maxSize - offset : Infinity;
-    if (range && range.start !== offset) throw outOfOrder();
-    const expected = range && range.end - range.start;
-    if (expected !== undefined && length !== undefined && length !== expected) throw wrongSize(expected, length);
-    if ((length ?? 0) > room) throw this.#tooLarge();
-    return this.#counted(source, expected, room);
-  }
-
-  async *#counted(
-    source: AsyncIterable<Uint8Array>,
-    expected: number | undefined,
-    room: number,
-  ): AsyncGenerator<Uint8Array> {
-    let count = 0;
-    for await (const bytes of source) {
-      count += bytes.length;
-      if (count > room) throw this.#tooLarge();
-      yield bytes;
-    }
-    if (expected !== undefined && count !== expected) throw wrongSize(expected, count);
-  }
-
-  #tooLarge(): RegistryError {
-    return new RegistryError("BODY_TOO_LARGE", { detail: `at most ${this.#limits.maxSize} bytes are accepted here` });
   }
 }
 
@@ -240,14 +273,11 @@ async function* nothing(): AsyncGenerator<Uint8Array> {
   // Yields nothing.
 }
 
+/** Whether it says that bytes of an upload are gone: it was ended meanwhile, or a power cut has taken them. */
+function isLost(error: unknown): boolean {
+  return error instanceof DriverError && (error.code === "NOT_FOUND" || error.code === "INVALID_RANGE");
+}
+
 function unknown(): RegistryError {
   return new RegistryError("BLOB_UPLOAD_UNKNOWN");
-}
-
-function outOfOrder(): RegistryError {
-  return new RegistryError("BLOB_UPLOAD_OUT_OF_ORDER");
-}
-
-function wrongSize(expected: number, found: number): RegistryError {
-  return new RegistryError("SIZE_INVALID", { detail: `Content-Range has ${expected} bytes, the body ${found}` });
 }

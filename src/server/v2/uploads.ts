@@ -5,7 +5,8 @@ import { announcedLength, requestBody } from "../http/body.ts";
 import { isAlgorithm, parseDigest, type Algorithm, type Digest } from "../registry/digest.ts";
 import type { LinkedBlobs } from "../registry/linked-blobs.ts";
 import { isOciName, parseOciName, type OciName } from "../registry/oci-names.ts";
-import type { UploadBody, Uploads } from "../registry/uploads.ts";
+import type { UploadBody } from "../registry/upload-body.ts";
+import type { Uploads } from "../registry/uploads.ts";
 
 /** What uploads are served from. */
 export interface UploadParts {
