@@ -21,10 +21,11 @@ describe("HotAnswers", () => {
   let applied: number;
   let noted: number;
   let failing: boolean;
+  let changing: boolean;
   let server: RunningServer;
 
   beforeEach(async () => {
-    [isExclusive, isTrusted, status, applied, noted, failing] = [true, true, 200, 0, 0, false];
+    [isExclusive, isTrusted, status, applied, noted, failing, changing] = [true, true, 200, 0, 0, false, false];
     begun.length = 0;
     const hot = new HotAnswers({
       watch: () => {
@@ -44,6 +45,7 @@ describe("HotAnswers", () => {
         await Promise.resolve();
         watch.add("tag");
         if (failing) throw new Error("the storage fails");
+        if (changing) watches.invalidate(["tag"]);
         ctx.status = status;
         const body = Buffer.from(`answer ${applied}`);
         if (status === 200) ctx.body = body;
@@ -110,6 +112,9 @@ describe("HotAnswers", () => {
     },
     "that failed": () => {
       failing = true;
+    },
+    "made of what changed meanwhile": () => {
+      changing = true;
     },
   };
   for (const [what, change] of Object.entries(unkept)) {

@@ -1,0 +1,102 @@
+import { expect } from "chai";
+import type { StorageDriver } from "../../../src/drivers/storage/driver.ts";
+import { openMemory } from "../../../src/drivers/storage/memory.ts";
+import type { Watch } from "../../../src/drivers/storage/watches.ts";
+import { parseDigest, type Digest } from "../../../src/server/registry/digest.ts";
+import { Events } from "../../../src/server/registry/events.ts";
+import { LayerAnalysis } from "../../../src/server/registry/layers/analysis.ts";
+import { parseOciName, parseOciTag, parseReference } from "../../../src/server/registry/oci-names.ts";
+import { createRegistry, type Registry } from "../../../src/server/registry/registry.ts";
+import { bodyOf } from "../../support/blob-server.ts";
+import { digestOf, imageType } from "../../support/oci-image.ts";
+
+describe("what reads depend on", () => {
+  const name = parseOciName("some/image");
+  const analysis = new LayerAnalysis();
+  const blob = parseDigest(digestOf("a blob"));
+  let steps: string[];
+  let registry: Registry;
+  let manifest: Digest;
+
+  before(async () => {
+    steps = [];
+    registry = createRegistry({
+      driver: telling(openMemory(), (step) => steps.push(step)),
+      analysis,
+      limits: { maxSize: 0, maxAge: 24 },
+      events: new Events(() => undefined),
+    });
+    await registry.blobs.putAs(blob, bodyOf("a blob"));
+    await registry.linkedBlobs.link(name, blob);
+    const descriptor = { mediaType: "application/octet-stream", digest: blob, size: 6 };
+    const bytes = Buffer.from(
+      JSON.stringify({ schemaVersion: 2, mediaType: imageType, config: descriptor, layers: [descriptor] }),
+    );
+    ({ digest: manifest } = await registry.manifests.put(name, {
+      bytes,
+      contentType: imageType,
+      digest: undefined,
+      tags: [parseOciTag("v1")],
+    }));
+  });
+  after(async () => {
+    await analysis.close();
+  });
+  beforeEach(() => {
+    steps.length = 0;
+  });
+
+  const watch: Watch = {
+    isValid: true,
+    add: (key) => steps.push(`watch ${key}`),
+    close: () => undefined,
+  };
+  const folder = "docker/registry/v2/repositories/some/image";
+  const hexOf = (digest: Digest) => digest.slice("sha256:".length);
+
+  /** Everything that was asked of the store, but for content that never changes, was watched before. */
+  function expectWatched(keys: readonly string[]): void {
+    for (const key of keys) expect(steps).to.include(`watch ${key}`);
+    const asked = steps.filter((step) => !step.startsWith("watch ") && !step.endsWith(`${hexOf(manifest)}/data`));
+    for (const step of asked) {
+      const watched = steps.indexOf(`watch ${step.replace(/^\w+ /, "")}`);
+      expect(watched, step).to.be.at.least(0).and.lessThan(steps.indexOf(step));
+    }
+  }
+
+  it("is watched before a manifest is read by tag", async () => {
+    await registry.manifests.get(name, parseReference("v1"), watch);
+    expectWatched([
+      `${folder}/_manifests/tags/v1/current/link`,
+      `${folder}/_manifests/revisions/sha256/${hexOf(manifest)}/link`,
+    ]);
+  });
+
+  it("is watched before a manifest is read by digest", async () => {
+    await registry.manifests.get(name, { kind: "digest", digest: manifest }, watch);
+    expectWatched([`${folder}/_manifests/revisions/sha256/${hexOf(manifest)}/link`]);
+  });
+
+  it("is watched before a blob is looked for", async () => {
+    await registry.linkedBlobs.find(name, blob, watch);
+    const hex = hexOf(blob);
+    expectWatched([
+      `${folder}/_layers/sha256/${hex}/link`,
+      `docker/registry/v2/blobs/sha256/${hex.slice(0, 2)}/${hex}/data`,
+    ]);
+  });
+});
+
+/** A driver that tells of what it is asked for: the operation and the key. */
+function telling(driver: StorageDriver, tell: (step: string) => void): StorageDriver {
+  return new Proxy(driver, {
+    get: (target, property) => {
+      const value: unknown = Reflect.get(target, property, target);
+      if (typeof value !== "function") return value;
+      return (...args: readonly unknown[]): unknown => {
+        if (property === "read" || property === "stat") tell(`${property} ${String(args[0])}`);
+        return value.apply(target, args) as unknown;
+      };
+    },
+  });
+}
