@@ -18,6 +18,9 @@ export interface ImageManifest {
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
+/** As much as skopeo and podman read; it is held in memory. */
+const largestConfig = 4 * 1024 * 1024;
+
 /** Docker 1.10 pushed some configs as bytes of no type. */
 const configTypes = [
   "application/vnd.oci.image.config.v1+json",
@@ -42,6 +45,7 @@ export function parseImageManifest(bytes: Uint8Array): ImageManifest {
     const type = typeof artifactType === "string" && artifactType !== "" ? artifactType : config.mediaType;
     throw untranslatable(`it is an artifact${type === "" ? "" : ` of type ${type}`}, not an image`);
   }
+  if (config.size > largestConfig) throw untranslatable("its configuration is larger than 4 MiB");
   const layers: unknown = value["layers"] ?? [];
   if (!Array.isArray(layers)) throw untranslatable("its manifest is damaged");
   return { config, layers: layers.map(imageLayer) };

@@ -105,6 +105,11 @@ describe("the manifest of an image", () => {
     ["of no type", manifestOf([described("")]), `its layer ${sampleDigest("")} has no media type`],
     ["without digests", manifestOf([{ mediaType: ociLayer, size: 1 }]), "its manifest is damaged"],
     ["without sizes", manifestOf([described(ociLayer, { size: -1 })]), "its manifest is damaged"],
+    [
+      "larger than clients read",
+      manifestOf([], { config: described(configType, { size: 4 * 1024 * 1024 + 1 }) }),
+      "its configuration is larger than 4 MiB",
+    ],
     ["without a list of layers", manifestOf([], { layers: {} }), "its manifest is damaged"],
   ] as const) {
     it(`is refused when it is ${what}`, () => {
