@@ -11,16 +11,20 @@ const monitor = new URL("./loop-monitor.js", import.meta.url).href;
 export class RegistryProcess {
   readonly folder: string;
   readonly port: number;
+  /** The folder of the local storage. */
+  readonly store: string;
   #program: Program | undefined;
 
-  private constructor(folder: string, port: number) {
+  private constructor(folder: string, port: number, store: string) {
     this.folder = folder;
     this.port = port;
+    this.store = store;
   }
 
-  /** Starts one on local storage in a new folder. `options` are lines of its flavor beside those. */
-  static async start(options: readonly string[] = []): Promise<RegistryProcess> {
-    const registry = new RegistryProcess(await temporaryFolder(), await freePort());
+  /** Starts one on local storage in a new folder, or in `store`. `options` are lines of its flavor beside those. */
+  static async start(options: readonly string[] = [], store?: string): Promise<RegistryProcess> {
+    const folder = await temporaryFolder();
+    const registry = new RegistryProcess(folder, await freePort(), store ?? join(folder, "store"));
     await registry.configure(options);
     await registry.restart();
     return registry;
@@ -28,11 +32,6 @@ export class RegistryProcess {
 
   get url(): string {
     return `http://127.0.0.1:${this.port}`;
-  }
-
-  /** The folder of the local storage. */
-  get store(): string {
-    return join(this.folder, "store");
   }
 
   get configFile(): string {
