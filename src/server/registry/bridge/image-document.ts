@@ -17,13 +17,13 @@ export interface ImageDocument extends JsonObject {
 const placing = ["id", "parent", "size", "parent_id", "layer_id", "throwaway", "rootfs", "history"];
 
 /** Before 0.7, docker named machines as the kernel does. */
-const machines: Readonly<Record<string, string>> = {
-  x86_64: "amd64",
-  "x86-64": "amd64",
-  i386: "386",
-  i686: "386",
-  aarch64: "arm64",
-};
+const machines: ReadonlyMap<string, string> = new Map([
+  ["x86_64", "amd64"],
+  ["x86-64", "amd64"],
+  ["i386", "386"],
+  ["i686", "386"],
+  ["aarch64", "arm64"],
+]);
 
 const shapes = {
   ...Object.fromEntries(placing.map((key) => [key, () => undefined])),
@@ -48,7 +48,7 @@ export function imageDocument(document: JsonObject): ImageDocument {
   const machine = typeof architecture === "string" && architecture !== "" ? architecture : "amd64";
   return {
     ...fields,
-    architecture: machines[machine] ?? machine,
+    architecture: machines.get(machine) ?? machine,
     os: typeof os === "string" && os !== "" ? os.toLowerCase() : "linux",
   };
 }

@@ -102,6 +102,7 @@ describe("an OCI image of V1 images", () => {
     expect(converted({})).to.include({ architecture: "amd64", os: "linux" });
     expect(converted({ architecture: null, os: "" })).to.include({ architecture: "amd64", os: "linux" });
     expect(converted({ architecture: "x86_64" })).to.include({ architecture: "amd64" });
+    expect(converted({ architecture: "constructor" })).to.include({ architecture: "constructor" });
     expect(converted({ architecture: "arm", os: "freebsd" })).to.include({ architecture: "arm", os: "freebsd" });
   });
 
