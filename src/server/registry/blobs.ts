@@ -45,6 +45,14 @@ export class Blobs {
     else await this.#driver.move(key, blobKey(digest));
   }
 
+  /**
+   * As `adopt`, but the object stays what it is, and shares its content with the blob where the storage can. The caller
+   * vouches that it has not changed since `digest` was found.
+   */
+  async share(key: string, digest: Digest, size: number): Promise<void> {
+    if ((await this.size(digest)) !== size) await this.#driver.link(key, blobKey(digest));
+  }
+
   /** Rejects with the driver's NOT_FOUND when there is no such blob. */
   async open(digest: Digest, range?: ByteRange): Promise<Readable> {
     return await this.#driver.read(blobKey(digest), range);

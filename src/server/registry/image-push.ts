@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { StorageDriver } from "../../drivers/storage/driver.ts";
 import { RegistryError } from "../errors.ts";
 import type { Blobs } from "./blobs.ts";
+import type { LayerFacts } from "./bridge/layer-facts.ts";
 import { digestOf, Hashing } from "./digest.ts";
 import { isObject, parseJson, type Documents } from "./documents.ts";
 import type { Images, LayerRecord } from "./images.ts";
@@ -52,6 +53,7 @@ export class ImagePush {
   readonly #images: Images;
   readonly #blobs: Blobs;
   readonly #analysis: LayerAnalysis;
+  readonly #layerFacts: LayerFacts;
   readonly #lock = new KeyedLock();
 
   constructor(parts: {
@@ -60,12 +62,14 @@ export class ImagePush {
     readonly images: Images;
     readonly blobs: Blobs;
     readonly analysis: LayerAnalysis;
+    readonly layerFacts: LayerFacts;
   }) {
     this.#driver = parts.driver;
     this.#documents = parts.documents;
     this.#images = parts.images;
     this.#blobs = parts.blobs;
     this.#analysis = parts.analysis;
+    this.#layerFacts = parts.layerFacts;
   }
 
   /**
@@ -136,6 +140,8 @@ export class ImagePush {
       ...(tarsum !== undefined && { tarsum }),
     };
     await this.#documents.write(layerRecordKey(id, payloadDigest), JSON.stringify(record));
+    // Now the system still has the layer in its memory.
+    this.#layerFacts.prepare(blob.digest);
   }
 
   /**

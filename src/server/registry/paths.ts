@@ -35,6 +35,8 @@ import type { OciName, OciTag } from "./oci-names.ts";
  *       cancelled                                  the upload is over
  *     keys/upload/<uuid>                           what the ids of uploads are signed with
  *     v1/images/<id>/layers/<payload hex>          a layer that was put for the image, by its payload checksum
+ *     layers/<algorithm>/<hex>                     what is in a blob that is a layer
+ *     adopted/<key>                                which blob a file of an old store is
  *     v2/referrers/<name>/_subjects/<algorithm>/<hex>/<manifest>  descriptor of a manifest with that subject
  *     v1/images/<id>/contested                     several clients pushed the image at the same time
  *
@@ -77,6 +79,10 @@ export const layerRecordKey = (id: ImageId, payload: Digest): string =>
   `${layerRecordPrefix(id)}/${digestParts(payload).hex}`;
 
 export const contestedKey = (id: ImageId): string => `_registryctl/v1/images/${id}/contested`;
+
+export const layerFactsKey = (digest: Digest): string => `_registryctl/layers/${digestPath(digest)}`;
+
+export const adoptedKey = (key: string): string => `_registryctl/adopted/${key}`;
 
 export const repositoriesPrefix = "repositories";
 

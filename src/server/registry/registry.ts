@@ -1,6 +1,7 @@
 import type { StorageDriver } from "../../drivers/storage/driver.ts";
 import type { Events } from "./events.ts";
 import { Blobs } from "./blobs.ts";
+import { LayerFacts } from "./bridge/layer-facts.ts";
 import { Catalog } from "./catalog.ts";
 import { Documents } from "./documents.ts";
 import { FileLists } from "./file-lists.ts";
@@ -21,6 +22,7 @@ export interface Registry {
   readonly images: Images;
   readonly push: ImagePush;
   readonly fileLists: FileLists;
+  readonly layerFacts: LayerFacts;
   readonly repositories: Repositories;
   readonly tags: Tags;
   readonly linkedBlobs: LinkedBlobs;
@@ -46,6 +48,7 @@ export function createRegistry(parts: RegistryParts): Registry {
   const documents = new Documents(driver);
   const blobs = new Blobs(driver);
   const images = new Images(driver, documents);
+  const layerFacts = new LayerFacts({ driver, documents, blobs, analysis });
   const linkedBlobs = new LinkedBlobs({ driver, documents, blobs });
   const ociTags = new OciTags(driver, documents);
   const referrers = new Referrers({ driver, documents, tags: ociTags });
@@ -53,7 +56,8 @@ export function createRegistry(parts: RegistryParts): Registry {
   return {
     blobs,
     images,
-    push: new ImagePush({ driver, documents, images, blobs, analysis }),
+    push: new ImagePush({ driver, documents, images, blobs, analysis, layerFacts }),
+    layerFacts,
     fileLists: new FileLists({ driver, images, analysis }),
     repositories,
     tags: new Tags({ driver, documents, images, repositories }),

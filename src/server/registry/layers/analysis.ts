@@ -72,7 +72,9 @@ export class LayerAnalysis {
     return await textOf(run(this.#layers, { kind: "tarsum", json }, layer, options));
   }
 
-  /** What OCI has to know of a layer; `algorithm` is that of its digest. Rejects like `files`, also when it is no tar archive. */
+  /**
+   * What OCI has to know of a layer, or why it can't be read; `algorithm` is that of its digest. Rejects as `layer` does.
+   */
   async examine(
     layer: AsyncIterable<Uint8Array>,
     algorithm: Algorithm = "sha256",

@@ -1,3 +1,4 @@
+import { RegistryError } from "../../errors.ts";
 import { Hashing, isDigest, type Algorithm, type Digest } from "../digest.ts";
 import { isObject } from "../documents.ts";
 import { archiveOf } from "./archive.ts";
@@ -6,20 +7,32 @@ import { tarEntries } from "./tar-entries.ts";
 import { blockSize } from "./tar-header.ts";
 import { unsupported } from "./unsupported.ts";
 
-/** What OCI has to know of a layer, which is a tar archive that can be read to its end; sizes in bytes. */
-export interface Examination {
-  /** Of the bytes as they are stored. */
+/** A layer's bytes as they are stored; `size` is their number. */
+export interface StoredLayer {
   readonly digest: Digest;
   readonly size: number;
   readonly compression: Compression;
-  /** Digest of the tar archive. */
+}
+
+/** A layer that is a tar archive, whole and unpacked to its end: what OCI has to know of it. */
+export interface ReadableLayer extends StoredLayer {
+  /** Digest of the archive. */
   readonly diffId: Digest;
+  /** Of the archive, in bytes. */
   readonly unpackedSize: number;
 }
 
+/** A layer that can't be unpacked, or is no whole tar archive, and why not. */
+export interface UnreadableLayer extends StoredLayer {
+  readonly problem: string;
+}
+
+/** What one reading of a layer has found. */
+export type Examination = ReadableLayer | UnreadableLayer;
+
 /**
- * Reads a layer once, to its end, in constant memory. A layer without a byte counts as Docker's empty archive. Fails with
- * LAYER_UNSUPPORTED when it can't be unpacked or is no whole tar archive, and as `layer` fails.
+ * Reads a layer once, to its end, in constant memory. A layer without a byte counts as Docker's empty archive. Fails as
+ * `layer` fails, and else never: what is damaged has a digest too.
  */
 export async function examined(layer: AsyncIterable<Uint8Array>, algorithm: Algorithm): Promise<Examination> {
   const stored = new Hashing(algorithm);
@@ -27,32 +40,41 @@ export async function examined(layer: AsyncIterable<Uint8Array>, algorithm: Algo
   const packed = sniffMediaType(stored.through(layer));
   const unpacked = archive.through(archiveOf(new Rest(packed.bytes)));
   try {
-    await readEntries(unpacked, archive);
-    // Behind an archive's end there may be more, and behind the end of packed data: all of it is the layer.
-    await drain(unpacked);
+    const problem = await problemOf(unpacked, archive);
+    // Behind the end of packed data there may be more: all of it is the layer.
     await drain(packed.bytes);
+    const layer = { digest: stored.digest(), size: stored.size, compression: packed.compression };
+    if (problem !== undefined) return { ...layer, problem };
+    return { ...layer, diffId: archive.digest(), unpackedSize: archive.size };
   } finally {
     await unpacked.return(undefined);
     await packed.bytes.return(undefined);
   }
-  return {
-    digest: stored.digest(),
-    size: stored.size,
-    compression: packed.compression,
-    diffId: archive.digest(),
-    unpackedSize: archive.size,
-  };
 }
 
 /** Whether a value that was JSON is an examination. */
 export function isExamination(value: unknown): value is Examination {
   if (!isObject(value) || !isCompression(value["compression"])) return false;
-  const digests = [value["digest"], value["diffId"]];
-  const sizes = [value["size"], value["unpackedSize"]];
-  return (
-    digests.every((digest) => typeof digest === "string" && isDigest(digest)) &&
-    sizes.every((size) => Number.isSafeInteger(size))
-  );
+  const isStored = isDigestText(value["digest"]) && Number.isSafeInteger(value["size"]);
+  const isReadable = isDigestText(value["diffId"]) && Number.isSafeInteger(value["unpackedSize"]);
+  return isStored && (isReadable || typeof value["problem"] === "string");
+}
+
+function isDigestText(value: unknown): boolean {
+  return typeof value === "string" && isDigest(value);
+}
+
+/** Why the layer is none that can be read to its end, or undefined. */
+async function problemOf(unpacked: AsyncGenerator<Uint8Array>, archive: Hashing): Promise<string | undefined> {
+  try {
+    await readEntries(unpacked, archive);
+    // Behind an archive's end there may be more: all of it counts.
+    await drain(unpacked);
+    return undefined;
+  } catch (error) {
+    if (error instanceof RegistryError && error.code === "LAYER_UNSUPPORTED") return error.detail ?? error.message;
+    throw error;
+  }
 }
 
 /** An archive may end with its last entry, but not within the padding behind that. */
