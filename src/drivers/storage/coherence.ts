@@ -7,7 +7,8 @@ export interface Coherence {
   readonly isExclusive: boolean;
   /**
    * Resolves when no other process remembers anything of `keys`. To be called once a change is made, and awaited before
-   * anybody is told of it. Never rejects: a process that does not answer is one that ends.
+   * anybody is told of it, whether or not `isExclusive`: another process may have learned earlier that it is. Never
+   * rejects: a process that does not answer is one that ends.
    */
   announce(keys: readonly string[]): Promise<void>;
   /**
