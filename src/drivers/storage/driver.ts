@@ -72,8 +72,9 @@ export interface StorageDriver {
   copy(from: string, to: string): Promise<void>;
   /**
    * As `copy`, but without a second copy of the content where the backend can share one. Whatever is done to either
-   * object later leaves the other as it was. For content that nobody changes any more: a program of somebody else's
-   * that wrote into a file of a local store, instead of replacing it, would change both. Writers of layers don't.
+   * object later leaves the other as it was; `append` may refuse with INVALID_KEY while they share it. For content that
+   * nobody changes any more: a program of somebody else's that wrote into a file of a local store, instead of replacing
+   * it, would change both. Writers of layers don't.
    */
   link(from: string, to: string): Promise<void>;
   /** Afterwards it is gone; that it wasn't there is fine. */

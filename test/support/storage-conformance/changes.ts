@@ -92,6 +92,16 @@ export function describeChanges(subject: Subject): void {
         }
       });
 
+      it("stays as it is when something is added to the first", async () => {
+        const { driver } = subject;
+        const area = subject.area();
+        await put(driver, `${area}/from`, "old");
+        await driver[operation](`${area}/from`, `${area}/to`);
+        const added = await outcome(driver.append?.(`${area}/from`, 1, source("nly")) ?? Promise.resolve());
+        expect(await textOf(driver, `${area}/to`)).to.equal("old");
+        expect(added).to.be.oneOf(operation === "link" ? ["done", "INVALID_KEY"] : ["done"]);
+      });
+
       it("may be made twice, of the first or of what was made of it", async () => {
         const { driver } = subject;
         const area = subject.area();

@@ -48,6 +48,7 @@ async function openFor(path: string, isNew: boolean, folders: Folders): Promise<
 async function cut(handle: FileHandle, key: string, size: number): Promise<void> {
   const file = await handle.stat();
   if (!file.isFile() || file.size < size) throw new DriverError("NOT_FOUND", `${key} has no ${size} bytes`);
+  if (file.nlink > 1) throw new DriverError("INVALID_KEY", `${key} shares its content: nothing can be added to it`);
   if (file.size === size) return;
   await handle.truncate(size).catch((error: unknown) => {
     throw writeFailure(key, error);
