@@ -123,6 +123,7 @@ const flavors: Readonly<Record<string, Draft>> = {
     storage: "local",
     storage_path: "_env:STORAGE_PATH:/tmp/registry",
     min_free: "_env:STORAGE_MIN_FREE",
+    shared: "_env:STORAGE_SHARED",
   },
   s3: {
     storage: "s3",

@@ -43,6 +43,7 @@ describe("a flavor", () => {
       apache_x_sendfile: false,
       allow_sparse_indexes: false,
       min_free: 100_000_000,
+      shared: false,
       storage_redirect: false,
       v1_user_agents: "^(docker/(0|1\\.\\d)(\\.|\\s|$)|Go 1\\.1 package http$)",
       loglevel: "info",
