@@ -135,6 +135,22 @@ describe("V2 hot answers", function () {
     }
   }
 
+  it("are left to the application where what CORS adds depends on who asks", async () => {
+    const server = await startRegistry({ cors: { origins: ["https://one.example", "https://two.example"] } });
+    try {
+      const [url = ""] = await fill(server.client);
+      for (let round = 0; round < 2; round += 1) {
+        for (const origin of ["https://one.example", "https://two.example", "https://three.example"]) {
+          const { headers } = await fetch(`${server.url}${url}`, { headers: { origin } });
+          const allowed = headers.get("access-control-allow-origin");
+          expect(allowed, origin).to.equal(origin.includes("three") ? null : origin);
+        }
+      }
+    } finally {
+      await server.close();
+    }
+  });
+
   it("leave connections as the application leaves them", async () => {
     const one = (path: string, connection: string, version = "1.1") =>
       `GET ${path} HTTP/${version}\r\nHost: registry\r\nConnection: ${connection}\r\n\r\n`;

@@ -22,10 +22,12 @@ describe("HotAnswers", () => {
   let noted: number;
   let failing: boolean;
   let changing: boolean;
+  let closing: boolean;
   let server: RunningServer;
 
   beforeEach(async () => {
-    [isExclusive, isTrusted, status, applied, noted, failing, changing] = [true, true, 200, 0, 0, false, false];
+    [isExclusive, isTrusted, status, applied, noted, failing] = [true, true, 200, 0, 0, false];
+    [changing, closing] = [false, false];
     begun.length = 0;
     const hot = new HotAnswers({
       watch: () => {
@@ -56,6 +58,7 @@ describe("HotAnswers", () => {
     const callback = app.callback();
     server = await listen(
       (request, response) => {
+        if (closing) response.setHeader("Connection", "close");
         if (!hot.answer(request, response)) void callback(request, response);
       },
       { host: "127.0.0.1", port: 0 },
@@ -69,19 +72,21 @@ describe("HotAnswers", () => {
 
   const get = async (url = path, init: RequestInit = {}) => {
     const answer = await fetch(`${server.url}${url}`, init);
+    const { headers } = answer;
     return {
       body: await answer.text(),
-      id: answer.headers.get("x-request-id"),
-      type: answer.headers.get("content-type"),
+      id: headers.get("x-request-id"),
+      type: headers.get("content-type"),
+      connection: headers.get("connection"),
     };
   };
 
   it("gives an answer again without the application, and has it noted", async () => {
     expect(await get()).to.include({ body: "answer 1", id: null });
     for (const id of ["id-1", "id-2"]) {
-      expect(await get()).to.deep.equal({ body: "answer 1", id, type: "text/x-answer" });
+      expect(await get()).to.include({ body: "answer 1", id, type: "text/x-answer" });
     }
-    expect(await get(path, { method: "HEAD" })).to.deep.equal({ body: "", id: "id-3", type: "text/x-answer" });
+    expect(await get(path, { method: "HEAD" })).to.include({ body: "", id: "id-3", type: "text/x-answer" });
     expect(applied).to.equal(1);
   });
 
@@ -146,6 +151,18 @@ describe("HotAnswers", () => {
       expect(applied).to.equal(4);
     });
   }
+
+  it("lets a connection be closed, and keeps no answer of the last request on one", async () => {
+    closing = true;
+    for (let n = 0; n < 2; n += 1) expect((await get()).connection).to.equal("close");
+    expect(applied).to.equal(2);
+    closing = false;
+    await get();
+    closing = true;
+    expect(await get()).to.include({ body: "answer 3", id: "id-1", connection: "close" });
+    closing = false;
+    expect(await get()).to.include({ body: "answer 3", id: "id-2", connection: "keep-alive" });
+  });
 
   it("leaves it to the application to refuse who is not trusted", async () => {
     await get();
