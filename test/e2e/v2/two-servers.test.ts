@@ -1,13 +1,14 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
-import { digestOf, imageType } from "../../support/oci-image.ts";
+import { DockerRegistry } from "../../support/docker-registry.ts";
+import { digestOf, imageType, pushBlob } from "../../support/oci-image.ts";
 import { until } from "../../support/program.ts";
 import { RegistryProcess } from "../../support/registry-process.ts";
 import type { V1Client } from "../../support/v1-client.ts";
 
-const manifestOf = (text: string): Buffer =>
-  Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: imageType, layers: [], annotations: { text } }));
+const manifestOf = (text: string, config?: object): Buffer =>
+  Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: imageType, layers: [], annotations: { text }, config }));
 
 describe("two servers on one folder", function () {
   this.timeout(120_000);
@@ -29,8 +30,8 @@ describe("two servers on one folder", function () {
     );
   }
 
-  async function put(client: V1Client, tag: string, text: string): Promise<string> {
-    const bytes = manifestOf(text);
+  async function put(client: V1Client, tag: string, text: string, config?: object): Promise<string> {
+    const bytes = manifestOf(text, config);
     await client.expect([201], "PUT", `/v2/both/manifests/${tag}`, {
       headers: { "Content-Type": imageType },
       body: bytes,
@@ -39,7 +40,9 @@ describe("two servers on one folder", function () {
   }
 
   async function seen(client: V1Client, tag: string): Promise<readonly [number, unknown]> {
-    const { status, headers } = await client.send("HEAD", `/v2/both/manifests/${tag}`);
+    const { status, headers } = await client.send("HEAD", `/v2/both/manifests/${tag}`, {
+      headers: { Accept: imageType },
+    });
     return [status, headers["docker-content-digest"]];
   }
 
@@ -91,8 +94,19 @@ describe("two servers on one folder", function () {
     return commands.some((command) => command.includes(file));
   }
 
-  it("says that names are read each time where the configuration says that others write there", async () => {
-    const registry = await start(["shared: true"]);
-    expect(registry.output).to.match(/"info".*"reason":"shared is on".*others may use this storage_path/);
+  it("see each other's tags at once where one is docker-registry and the configuration says so", async function () {
+    const ours = await start(["shared: true"]);
+    expect(ours.output).to.match(/"info".*"reason":"shared is on".*others may use this storage_path/);
+    const theirs = await DockerRegistry.start(this, ours.store);
+    try {
+      for (let round = 0; round < 10; round++) {
+        const [writer, reader] = round % 2 === 0 ? [theirs.client, ours.client()] : [ours.client(), theirs.client];
+        const config = await pushBlob(writer, "both", Buffer.from("{}"), "application/json");
+        const now = await put(writer, "latest", `round ${round}`, config);
+        expect(await seen(reader, "latest")).to.deep.equal([200, now]);
+      }
+    } finally {
+      await theirs.stop();
+    }
   });
 });
