@@ -1,9 +1,17 @@
 import type { Readable } from "node:stream";
-import type { ByteRange, Entry, RedirectOptions, Stat, StorageDriver } from "../../src/drivers/storage/driver.ts";
+import type {
+  Append,
+  ByteRange,
+  Entry,
+  RedirectOptions,
+  Stat,
+  StorageDriver,
+} from "../../src/drivers/storage/driver.ts";
 import { DriverError } from "../../src/drivers/storage/errors.ts";
 
 /** The operations that `failing` counts. */
-export type Operation = "read" | "write" | "stat" | "list" | "children" | "move" | "copy" | "link" | "delete";
+export type Operation =
+  "read" | "write" | "append" | "stat" | "list" | "children" | "move" | "copy" | "link" | "delete";
 
 /** Which call fails: the `nth` (from 1) of `operation`, or of any; before its effect, or with it done and the answer lost. */
 export interface Fault {
@@ -30,6 +38,7 @@ export function failing(driver: StorageDriver, fault: Fault): FailingDriver {
 class Failing implements FailingDriver {
   readonly name: string;
   readonly features: StorageDriver["features"];
+  readonly append?: Append;
   readonly #driver: StorageDriver;
   readonly #fault: Fault;
   calls = 0;
@@ -40,6 +49,8 @@ class Failing implements FailingDriver {
     this.features = driver.features;
     this.#driver = driver;
     this.#fault = fault;
+    const append = driver.append?.bind(driver);
+    if (append) this.append = async (...args) => { await this.#step("append", async () => { await append(...args); }); };
   }
 
   async read(key: string, range?: ByteRange): Promise<Readable> {

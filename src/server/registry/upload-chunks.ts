@@ -53,15 +53,14 @@ export class UploadChunks {
 
   /**
    * Writes the bytes of a body behind the first `size` of an object that this process alone adds to. What a `source` that
-   * throws has left there is written over by the next. `durable` as in `StorageDriver.append`.
+   * throws has left there is cut off by the next. See `StorageDriver.append` for how long they last.
    */
   async grow(
     id: UploadId,
     { uuid, size }: Pick<Chunk, "uuid" | "size">,
     source: AsyncIterable<Uint8Array>,
-    options?: { readonly durable: boolean },
   ): Promise<void> {
-    await this.#driver.append?.(uploadDataKey(id, uuid), size, source, options);
+    await this.#driver.append?.(uploadDataKey(id, uuid), size, source);
   }
 
   /** Forgets bytes that got no place. */

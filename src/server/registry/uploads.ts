@@ -1,5 +1,5 @@
 import type { StorageDriver } from "../../drivers/storage/driver.ts";
-import { DriverError, isNotFound } from "../../drivers/storage/errors.ts";
+import { DriverError } from "../../drivers/storage/errors.ts";
 import { RegistryError } from "../errors.ts";
 import type { Blobs } from "./blobs.ts";
 import { differs, digestParts, Hashing, verified, type Algorithm, type Digest } from "./digest.ts";
@@ -96,7 +96,6 @@ export class Uploads {
       if (growing?.hashing.algorithm === digestParts(digest).algorithm) await this.#settle(id, growing, digest, rest);
       else await this.#store(id, chunks, digest, rest);
     } catch (error) {
-      if (growing) this.#growing.giveBack(id, growing);
       throw isLost(error) ? unknown() : error;
     }
     await this.#links.link(name, digest);
@@ -201,23 +200,24 @@ export class Uploads {
   /** Makes the object that all bodies went into the blob; `rest` becomes its end. */
   async #settle(
     id: UploadId,
-    { uuid, hashing: before }: GrowingUpload,
+    growing: GrowingUpload,
     digest: Digest,
     rest: Pick<UploadBody, "source"> | undefined,
   ): Promise<void> {
+    const { uuid, hashing: before } = growing;
     const hashing = before.copy();
-    const require = (): void => {
-      const found = hashing.copy().digest();
+    try {
+      if (rest) await this.#chunks.grow(id, { uuid, size: before.size }, hashing.through(rest.source));
+      const found = hashing.digest();
       if (found !== digest) throw differs(found);
-    };
-    if (!rest) require();
-    const source = rest ? hashing.through(rest.source) : nothing();
-    await this.#chunks.grow(id, { uuid, size: before.size }, source, { durable: true }).catch((error: unknown) => {
-      // It may have become the blob before.
-      if (rest || !isNotFound(error)) throw error;
-    });
-    require();
-    await this.#blobs.adopt(this.#chunks.dataKey(id, { uuid }), digest, hashing.size);
+      if (!rest) await this.#chunks.grow(id, { uuid, size: before.size }, nothing());
+    } catch (error) {
+      this.#growing.giveBack(id, growing);
+      throw error;
+    }
+    // From here on the object may be the blob: nobody may add to it, whatever happens. It stays an upload's too until the
+    // upload has ended: another process can do all this again.
+    await this.#blobs.share(this.#chunks.dataKey(id, { uuid }), digest, hashing.size);
   }
 
   async #store(
