@@ -1,35 +1,48 @@
+import { Buffer } from "node:buffer";
+
 /** Where lines go. */
 export interface Lines {
   write(text: string): unknown;
 }
 
-/** Lines that are kept until the turn of the event loop is over, in characters; more are passed on at once. */
-const most = 256 * 1024;
+/** A pipe takes so much at once, in bytes; of more the parts may be mixed with what other workers write. */
+const most = 4096;
 
 /**
- * Passes on all lines of a turn of the event loop together when it ends: with many requests at once, writing each by itself
+ * Passes on the lines of a turn of the event loop together when it ends: with many requests at once, writing each by itself
  * takes longer than making it. Lines of errors are not kept waiting, nor those before them. A process that is killed loses
  * the lines of the turn that it was in.
  */
 export function gathered(destination: Lines): Lines {
-  let waiting: string[] = [];
-  let length = 0;
-  const flush = (): void => {
-    const text = waiting.join("");
-    waiting = [];
-    length = 0;
-    if (text !== "") destination.write(text);
+  let waiting = "";
+  let size = 0;
+  let isScheduled = false;
+  const pass = (): void => {
+    if (waiting !== "") destination.write(waiting);
+    waiting = "";
+    size = 0;
+  };
+  const endTurn = (): void => {
+    isScheduled = false;
+    pass();
   };
   return {
     write(line) {
-      if (waiting.push(line) === 1) setImmediate(flush);
-      length += line.length;
-      if (length > most || isUrgent(line)) flush();
+      const added = Buffer.byteLength(line);
+      if (size + added > most) pass();
+      waiting += line;
+      size += added;
+      if (isUrgent(line)) {
+        pass();
+      } else if (!isScheduled) {
+        isScheduled = true;
+        setImmediate(endTurn);
+      }
     },
   };
 }
 
-/** Each line begins with its level. */
+/** Each line begins with its level; lines for people do not, and are not kept waiting. */
 function isUrgent(line: string): boolean {
   return !/^\{"level":"(?:debug|info|warn)"/.test(line);
 }
