@@ -44,9 +44,9 @@ class CheckedStorage implements StorageDriver {
     this.features = driver.features;
     const append = driver.append?.bind(driver);
     if (!append) return;
-    this.append = async (key, size, source, options) => {
+    this.append = async (key, size, source) => {
       checkKey(key);
-      await append(key, size, source, options);
+      await append(key, size, source);
     };
   }
 

@@ -24,12 +24,7 @@ export interface RedirectOptions {
 }
 
 /** See `StorageDriver.append`. */
-export type Append = (
-  key: string,
-  size: number,
-  source: AsyncIterable<Uint8Array>,
-  options?: { readonly durable?: boolean },
-) => Promise<void>;
+export type Append = (key: string, size: number, source: AsyncIterable<Uint8Array>) => Promise<void>;
 
 /**
  * A place for objects. A key is components joined by `/`; no component is empty, `.` or `..`. Drivers may rely on
@@ -55,8 +50,8 @@ export interface StorageDriver {
    * Only where a backend can write a part of an object: puts what `source` yields behind its first `size` bytes, instead
    * of what is there; 0 makes an object that is missing. Else it rejects with NOT_FOUND. It is no `write`: readers see
    * bytes as they come, those of a source that throws may stay behind the first `size`, and they outlive this process but
-   * no power cut. With `durable`, all content is on the disk when it resolves, and the name from the next `move` on. For an
-   * object that nobody else changes or moves meanwhile. A wrapper has it when what it wraps has it.
+   * no power cut: what they are copied or linked to does. For an object that nobody else changes meanwhile, and that has
+   * no link. A wrapper has it when what it wraps has it.
    */
   readonly append?: Append;
   stat(key: string): Promise<Stat>;

@@ -37,8 +37,8 @@ class LimitedStorage implements StorageDriver {
     this.#places = new Places(atOnce, patience);
     const append = driver.append?.bind(driver);
     if (!append) return;
-    this.append = async (key, size, source, options) => {
-      await this.#fed(source, (watched) => append(key, size, watched, options));
+    this.append = async (key, size, source) => {
+      await this.#fed(source, (watched) => append(key, size, watched));
     };
   }
 

@@ -133,10 +133,10 @@ class LocalStorage implements StorageDriver, Tree {
     }
   }
 
-  readonly append: Append = async (key, size, source, { durable = false } = {}) => {
+  readonly append: Append = async (key, size, source) => {
     const path = this.#path(key);
     await this.#space.require();
-    await appendToFile(path, key, { size, source, durable }, this.#folders);
+    await appendToFile(path, key, { size, source }, this.#folders);
   };
 
   async stat(key: string): Promise<Stat> {

@@ -40,8 +40,8 @@ class MeasuredStorage implements StorageDriver {
     this.#listener = listener;
     const append = driver.append?.bind(driver);
     if (!append) return;
-    this.append = async (key, size, source, options) => {
-      await this.#fed(source, (watched) => append(key, size, watched, options));
+    this.append = async (key, size, source) => {
+      await this.#fed(source, (watched) => append(key, size, watched));
     };
   }
 

@@ -6,22 +6,21 @@ import { codeOf, notFound, writeFailure } from "./failure.ts";
 import { writeFile } from "./file-content.ts";
 import { attempts, linkInTheWay, type Folders } from "./folders.ts";
 
-/** What is behind the first `size` bytes of the file from now on, and whether to wait until it is on the disk. */
+/** What is behind the first `size` bytes of the file from now on. */
 export interface Addition {
   readonly size: number;
   readonly source: AsyncIterable<Uint8Array>;
-  readonly durable: boolean;
 }
 
 /** `StorageDriver.append` for the file at `path`. */
 export async function appendToFile(path: string, key: string, addition: Addition, folders: Folders): Promise<void> {
-  const { size, source, durable } = addition;
+  const { size, source } = addition;
   const handle = await openFor(path, size === 0, folders).catch((error: unknown) => {
     throw codeOf(error) === "ENOENT" ? notFound(key, error) : writeFailure(key, error);
   });
   try {
     await cut(handle, key, size);
-    await writeFile(handle, key, source, { position: size, durable });
+    await writeFile(handle, key, source, { position: size, durable: false });
   } finally {
     await handle.close();
   }
