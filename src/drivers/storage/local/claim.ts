@@ -20,16 +20,19 @@ export async function claimFolder(folder: string, { group, slot }: Member, obsta
   return claim;
 }
 
-/** What Linux calls file systems that other machines may have too: nfs, smb, cifs, smb2, fuse, 9p, ceph, afs, lustre, gpfs, ocfs2, gfs2. */
+/**
+ * The numbers that Linux has for file systems that other machines may have too: nfs, smb, cifs, smb2, fuse, 9p, ceph,
+ * afs, lustre, gpfs, ocfs2, gfs2.
+ */
 const networkFileSystems = [
   0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x65735546, 0x01021997, 0x00c36400, 0x5346414f, 0x0bd00bd0, 0x47504653,
   0x7461636f, 0x01161970,
 ];
 /** In bytes: what the address of a socket holds, but for the zero at its end. */
 const longestAddress = 107;
-/** How long a process may take to say that it knows, in milliseconds: one that hangs must not keep others from starting. */
+/** How long a process may take to answer, in milliseconds: one that hangs must not keep others from starting. */
 const patience = 10_000;
-/** A socket is made under a hidden name and shown when it accepts. After so many milliseconds its maker was killed in between. */
+/** Milliseconds after which a socket that still has its hidden name is one whose maker was killed. */
 const longestMaking = 60_000;
 
 class FolderClaim implements Claim {
