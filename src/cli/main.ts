@@ -1,3 +1,5 @@
+// First of all: nothing may have filled the memory before.
+import "./heap.ts";
 import { run } from "./program.ts";
 
 const stop = new AbortController();
