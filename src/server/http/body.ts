@@ -16,8 +16,11 @@ export interface BodyLimits {
   readonly idleTimeout?: number;
 }
 
-/** How much is read of a fast client before other requests get their turn, in bytes. */
+/** How much is read of all bodies together before other requests get their turn, in bytes. */
 const turn = 1024 * 1024;
+
+let readThisTurn = 0;
+let nextTurn: Promise<void> | undefined;
 
 const awaitingContinue = new WeakSet<IncomingMessage>();
 const received = new WeakMap<IncomingMessage, number>();
@@ -76,7 +79,6 @@ async function* receive(
 ): AsyncGenerator<Uint8Array> {
   if (awaitingContinue.delete(request) && !response.headersSent) response.writeContinue();
   const wait = waiting(request, idleTimeout);
-  let readThisTurn = 0;
   try {
     for (;;) {
       const chunk = request.read() as Buffer | null;
@@ -84,11 +86,7 @@ async function* receive(
         received.set(request, receivedBytes(request) + chunk.length);
         if (receivedBytes(request) > limit) throw tooLarge(limit);
         yield chunk;
-        readThisTurn += chunk.length;
-        if (readThisTurn >= turn) {
-          readThisTurn = 0;
-          await setImmediate();
-        }
+        if (isTurnOver(chunk.length)) await nextTurn;
       } else if (request.readableEnded) {
         return;
       } else if (request.destroyed) {
@@ -100,6 +98,16 @@ async function* receive(
   } finally {
     wait.end();
   }
+}
+
+/** Counts what was read. Downloads move a part per turn, however long it is: uploads share one turn lest they starve. */
+function isTurnOver(bytes: number): boolean {
+  nextTurn ??= setImmediate().then(() => {
+    readThisTurn = 0;
+    nextTurn = undefined;
+  });
+  readThisTurn += bytes;
+  return readThisTurn >= turn;
 }
 
 /** `forChange` answers true when there may be something new to see of the stream, false when it was silent too long. */

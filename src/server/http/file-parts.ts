@@ -3,12 +3,14 @@ import type { FileHandle } from "node:fs/promises";
 /** Parts begin at multiples of this, so that they are the same for everyone; in bytes. */
 const partSize = 1_048_576;
 /** How many parts are lent at once at most, and how many are kept that nobody has any more. */
-const mostLent = 16;
+const mostLent = 8;
 const mostKept = 4;
 
 /** A piece of a file in memory. */
 export interface Part {
   readonly start: number;
+  /** The first byte of the file that belongs to another part. */
+  readonly end: number;
   /** Fewer than were wanted when the file is shorter. Rejects when they can't be read. */
   readonly bytes: Promise<Buffer>;
   /** To be called once, when nothing reads the bytes any more on the borrower's behalf. */
@@ -29,12 +31,13 @@ export async function shared(handle: FileHandle): Promise<SharedFile> {
 }
 
 /**
- * Lends the part with the byte at `position`, or nothing while too many are lent. It may be read through the handle of
+ * Lends the part with the byte at `position`, or nothing beyond the file's end and while too many are lent. It may be read through the handle of
  * any of its borrowers: a file is closed after all that was borrowed for it has settled. Each part is in memory once: when
  * many take the same file, as machines do that start the same image, those behind need not read what those ahead have
  * read. Buffers are used again, because new ones would fill the memory faster than it is collected.
  */
 export function borrow(file: SharedFile, position: number): Part | undefined {
+  if (position >= file.size) return undefined;
   const start = position - (position % partSize);
   const key = `${file.identity}:${start}`;
   const found = parts.get(key);
@@ -66,6 +69,10 @@ class SharedPart implements Part {
     bytes.catch(() => {
       this.forget();
     });
+  }
+
+  get end(): number {
+    return this.start + partSize;
   }
 
   lent(): this {

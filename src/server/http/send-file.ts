@@ -9,8 +9,11 @@ import { taken } from "./taken.ts";
 const little = 65_536;
 /** Who takes a part within this time gets a larger one next, in milliseconds. */
 const patience = 25;
-/** With so few files on their way reading ahead pays; among more there is always one to be sent while others are read. */
-const few = 2;
+/**
+ * How many parts are read ahead of one client, and of all. A part is there one turn of the event loop after it was asked
+ * for, and turns are long while uploads are hashed. Among many clients there is always one whose part is there.
+ */
+const ahead = { each: 3, all: 8 };
 
 let underWay = 0;
 
@@ -33,43 +36,48 @@ export async function sendFile(
   let position = start;
   let isQuick = false;
   let own: Buffer | undefined;
-  const borrowed = new Set<Part>();
+  /** What is in memory or on its way there, from `position` on. */
+  const queue: Part[] = [];
   underWay += 1;
   try {
     const file = end - start > little ? await shared(handle) : undefined;
-    const large = (): Part | undefined => {
-      const part = isQuick && file ? borrow(file, position) : undefined;
-      if (part) borrowed.add(part);
-      return part;
+    const readAhead = (): void => {
+      const wanted = isQuick ? Math.min(ahead.each, Math.max(1, Math.floor(ahead.all / underWay))) : 0;
+      while (file && queue.length < wanted) {
+        const next = queue.at(-1)?.end ?? position;
+        const part = next < end ? borrow(file, next) : undefined;
+        if (!part) return;
+        queue.push(part);
+      }
     };
     const small = (): Pick<Part, "start" | "bytes"> => {
       own ??= Buffer.allocUnsafe(Math.min(little, end - start));
       return { start: position, bytes: readInto(own, handle, position) };
     };
-    let ahead: Part | undefined;
     while (position < end) {
-      const lent = ahead ?? large();
+      readAhead();
+      const [lent] = queue;
       const part = lent ?? small();
       const bytes = (await part.bytes).subarray(position - part.start, end - part.start);
       if (bytes.length === 0) throw new Error(`The file ended after ${position} bytes`);
       position += bytes.length;
       const isLast = position === end;
-      ahead = !isLast && underWay <= few ? large() : undefined;
       const begun = performance.now();
       await taken(response, idleTimeout, (done) => {
         if (isLast) response.once("finish", done).end(bytes);
-        else response.write(bytes, (error) => { if (!error) done(); }); // prettier-ignore
+        else
+          response.write(bytes, (error) => {
+            // With an error the response is closed too.
+            if (!error) done();
+          });
       });
       isQuick = performance.now() - begun < patience;
-      if (lent) {
-        borrowed.delete(lent);
-        lent.giveBack();
-      }
+      if (lent) queue.shift()?.giveBack();
     }
   } finally {
     underWay -= 1;
-    for (const part of borrowed) await part.bytes.catch(() => undefined);
-    for (const part of borrowed) part.giveBack();
+    for (const part of queue) await part.bytes.catch(() => undefined);
+    for (const part of queue) part.giveBack();
     await handle.close();
   }
 }
