@@ -33,13 +33,13 @@ export class LayerAnalysis {
   readonly #layers: WorkerPool;
   /** Apart from the layers': a diff may have to wait until the file lists of ancestors have been made. */
   readonly #diffs: WorkerPool;
-  /** Apart from those: a store full of old layers takes hours, and somebody's file list must not wait for it. */
+  /** Apart from those: a store full of old layers takes hours, and nobody's file list, push or pull must suffer from it. */
   readonly #examinations: WorkerPool;
 
   constructor({ workers = 1, idleMilliseconds = 10_000, heapMegabytes = 256 }: LayerAnalysisOptions = {}) {
     this.#layers = new WorkerPool({ workers, idleMilliseconds, heapMegabytes });
     this.#diffs = new WorkerPool({ workers, idleMilliseconds, heapMegabytes });
-    this.#examinations = new WorkerPool({ workers, idleMilliseconds, heapMegabytes });
+    this.#examinations = new WorkerPool({ workers, idleMilliseconds, heapMegabytes, yields: true });
   }
 
   /**

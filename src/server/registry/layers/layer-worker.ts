@@ -1,9 +1,11 @@
 import { Worker, type Transferable } from "node:worker_threads";
-import type { Job } from "./worker.ts";
+import type { Job, WorkerSettings } from "./worker.ts";
 
 export interface LayerWorkerOptions {
   /** What a worker's JavaScript objects may take; a worker that needs more ends. Buffers and WebAssembly come on top. */
   readonly heapMegabytes: number;
+  /** Whether other threads have the processor first. */
+  readonly yields?: boolean;
 }
 
 /** One thread that runs `worker.ts`. */
@@ -13,8 +15,8 @@ export class LayerWorker {
   readonly #worker: Worker;
   #failure: Error | undefined;
 
-  constructor({ heapMegabytes }: LayerWorkerOptions, onFree: () => void) {
-    this.#worker = started(heapMegabytes);
+  constructor({ heapMegabytes, yields = false }: LayerWorkerOptions, onFree: () => void) {
+    this.#worker = started(heapMegabytes, { yields });
     this.#worker.on("message", onFree);
     this.#worker.on("error", (error) => {
       this.#failure = error;
@@ -48,9 +50,9 @@ export class LayerWorker {
 }
 
 /** Threads do not inherit a loader of TypeScript: where this file is TypeScript itself, the thread starts with tsx. */
-function started(heapMegabytes: number): Worker {
+function started(heapMegabytes: number, workerData: WorkerSettings): Worker {
   // What the process was started with, like preloaded modules, is not meant for its threads.
-  const options = { resourceLimits: { maxOldGenerationSizeMb: heapMegabytes }, execArgv: [] };
+  const options = { resourceLimits: { maxOldGenerationSizeMb: heapMegabytes }, execArgv: [], workerData };
   if (!import.meta.url.endsWith(".ts")) return new Worker(new URL("worker.js", import.meta.url), options);
   const script = JSON.stringify(new URL("worker.ts", import.meta.url).href);
   const start = `import("tsx/esm/api").then((tsx) => { tsx.register(); return import(${script}); })`;

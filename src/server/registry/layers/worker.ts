@@ -1,5 +1,6 @@
 import { once } from "node:events";
-import { parentPort, type MessagePort } from "node:worker_threads";
+import { constants, platform, setPriority } from "node:os";
+import { parentPort, workerData, type MessagePort } from "node:worker_threads";
 import type { Algorithm } from "../digest.ts";
 import { archiveOf } from "./archive.ts";
 import { decompressed } from "./compression.ts";
@@ -27,6 +28,15 @@ export interface Job {
   readonly input: MessagePort;
   readonly output: MessagePort;
 }
+
+/** What a worker is started with. */
+export interface WorkerSettings {
+  readonly yields: boolean;
+}
+
+const { yields } = workerData as WorkerSettings;
+// On Linux it is the thread's own, elsewhere the whole server's.
+if (yields && platform() === "linux") setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
 
 parentPort?.on("message", (job: Job) => {
   void work(job);

@@ -10,12 +10,17 @@ import { Blobs } from "../../../../src/server/registry/blobs.ts";
 import { LayerFacts } from "../../../../src/server/registry/bridge/layer-facts.ts";
 import { digestOf, type Digest } from "../../../../src/server/registry/digest.ts";
 import { Documents } from "../../../../src/server/registry/documents.ts";
+import { Events } from "../../../../src/server/registry/events.ts";
+import { parseImageDocument } from "../../../../src/server/registry/image-push.ts";
 import { LayerAnalysis } from "../../../../src/server/registry/layers/analysis.ts";
+import { parseImageId } from "../../../../src/server/registry/names.ts";
 import { adoptedKey, blobKey, layerFactsKey } from "../../../../src/server/registry/paths.ts";
+import { createRegistry } from "../../../../src/server/registry/registry.ts";
 import { failing } from "../../../support/failing-driver.ts";
 import { removeFolder, temporaryFolder, until } from "../../../support/program.ts";
 import { bytesOf, keysOf, outcome } from "../../../support/storage-content.ts";
 import { chunked, failure, tarEnd, tarOf } from "../../../support/tar-bytes.ts";
+import { imageOf } from "../../../support/v1-images.ts";
 
 const archive = tarOf({ name: "./a", content: Buffer.from("content") }, { name: "./b" });
 const diffId = digestOf(archive);
@@ -139,6 +144,24 @@ describe("the facts of layers", function () {
     expect(await failure(facts.of(broken))).to.have.property("code", "LAYER_UNSUPPORTED");
     expect(await failure(facts.of(diffId))).to.have.property("code", "BLOB_UNKNOWN");
     expect(examinations).to.equal(2);
+  });
+
+  it("are found after a push through V1, without being asked for", async () => {
+    const driver = openMemory();
+    const registry = createRegistry({
+      driver,
+      analysis,
+      limits: { maxSize: 0, maxAge: 24 },
+      events: new Events(() => undefined),
+    });
+    const image = imageOf(gzip);
+    const id = parseImageId(image.id);
+    await registry.push.putDocument(parseImageDocument(id, image.json), async () => await Promise.resolve(true));
+    await registry.push.putLayer(id, image.layer, false);
+    const key = layerFactsKey(digestOf(gzip));
+    await until("the facts to be kept", async () => (await keysOf(driver, "_registryctl/layers")).includes(key));
+    expect(await registry.layerFacts.of(digestOf(gzip))).to.include({ diffId });
+    expect(examinations).to.equal(1);
   });
 
   it("are not remembered when the storage failed, whichever call it was, and nothing is left wrong", async () => {
