@@ -57,6 +57,27 @@ describe("requestBody", () => {
     expect(await answer.text()).to.equal("got 5000000");
   });
 
+  it("lets other requests have their turn after a mebibyte of all bodies together", async () => {
+    const clients = 8;
+    let [bytesThisTurn, most] = [0, 0];
+    let isCounting = true;
+    const nextTurn = (): void => {
+      bytesThisTurn = 0;
+      if (isCounting) setImmediate(nextTurn);
+    };
+    nextTurn();
+    read = async (ctx) => {
+      for await (const chunk of requestBody(ctx)) most = Math.max(most, (bytesThisTurn += chunk.length));
+      return Buffer.alloc(0);
+    };
+    const body = Buffer.alloc(16 * 1024 * 1024);
+    const answers = Array.from({ length: clients }, async () => await fetch(server.url, { method: "PUT", body }));
+    for (const answer of answers) expect(await (await answer).text()).to.equal("got 0");
+    isCounting = false;
+    // Each of them may be at a chunk when the turn is over, and once more when it begins.
+    expect(most).to.be.lessThan(1024 * 1024 + 2 * clients * 65_536 + 1);
+  });
+
   it("refuses an announced length over the limit before reading", async () => {
     limits = { limit: 10 };
     const connection = await RawConnection.open(server.port, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n");
