@@ -95,7 +95,11 @@ class Crowd {
     };
     await Promise.all(Array.from({ length: 8 }, actor));
     this.#disturbance.failing = 0;
-    await Promise.all(this.#wrappers.map(async (wrapper) => { await this.#compare(wrapper); }));
+    await Promise.all(
+      this.#wrappers.map(async (wrapper) => {
+        await this.#compare(wrapper);
+      }),
+    );
   }
 
   async #step(): Promise<void> {
