@@ -80,7 +80,7 @@ export async function createApp(settings: Settings, environment: AppEnvironment)
       databaseUrl: settings.sqlalchemy_index_database,
       folder: environment.folder,
     });
-    const analysis = keep(new LayerAnalysis());
+    const analysis = new LayerAnalysis();
     const events = new Events((err, event) => {
       log.error({ err, event }, "What is derived from the store was not brought up to date");
     });
@@ -90,6 +90,16 @@ export async function createApp(settings: Settings, environment: AppEnvironment)
       analysis,
       limits: { maxSize: settings.http.max_layer_size, maxAge: abandonedHours },
       allowSparseIndexes: settings.allow_sparse_indexes,
+      v1Platform: settings.v1_platform,
+      onUntranslated: (err, image) => {
+        log.warn({ err, image }, "An image of V1 could not be made ready for V2");
+      },
+    });
+    keep({
+      close: async () => {
+        // What the bridge has begun ends with the analysis.
+        await Promise.all([registry.bridge.close(), analysis.close()]);
+      },
     });
     const access = await openAccessControl(settings, environment, registry);
     if (environment.isFirst) {
@@ -223,7 +233,7 @@ async function unanswered(ctx: Koa.Context, next: Koa.Next): Promise<void> {
 async function openAccessControl(
   settings: Settings,
   { folder }: AppEnvironment,
-  { repositories }: Registry,
+  { own: { repositories } }: Registry,
 ): Promise<Access> {
   const trusting = settings.standalone || settings.disable_token_auth;
   const access = trusting ? openAccess() : indexServerAccess(settings.index_endpoint, repositories);

@@ -70,6 +70,16 @@ export const registryOptions = {
       env: ["V1_USER_AGENTS"],
     },
   ),
+  v1_platform: option(
+    kind(
+      z.string().regex(/^[a-z0-9]+\/[a-z0-9_]+(\/[a-z0-9.]+)?$/),
+      "a platform such as linux/amd64 or linux/arm/v7",
+    ).default("linux/amd64"),
+    {
+      description: "Which image of an index V1 clients are shown, who know one platform alone.",
+      env: ["V1_PLATFORM"],
+    },
+  ),
   search_backend: option(text.transform((name) => (name === "sqlalchemy" ? "database" : name)).optional(), {
     description:
       "What answers searches: database (also called sqlalchemy), or the path of a module of your own; empty finds nothing.",

@@ -22,8 +22,13 @@ export function keepSearchIndex(parts: {
 }): KeptSearchIndex {
   const { search, events, registry, log } = parts;
   events.listen(async ({ type, repository }) => {
-    if (type === "repository.deleted") await search.delete(repository);
-    else await search.put({ name: repository, description: "" });
+    if (type === "repository.deleted") {
+      await search.delete(repository);
+      return;
+    }
+    const { listed, hidden } = await registry.catalog.listing(repository);
+    await search.put({ name: listed, description: "" });
+    if (hidden !== undefined) await search.delete(hidden);
   });
   let closed = false;
   const fill = async () => {
@@ -46,10 +51,10 @@ export function keepSearchIndex(parts: {
 }
 
 /** Every repository of the store, of both protocols; throws when `isClosed`, so that a fill cut short does not count as one. */
-async function* entries({ repositories, catalog }: Registry, isClosed: () => boolean) {
-  for await (const repository of repositories.all()) {
+async function* entries({ own, catalog }: Registry, isClosed: () => boolean) {
+  for await (const repository of own.repositories.all()) {
     if (isClosed()) throw new Error("the server is stopping");
-    yield { name: repositoryText(repository), description: "" };
+    yield { name: (await catalog.listing(repositoryText(repository))).listed, description: "" };
   }
   for await (const name of catalog.list()) {
     if (isClosed()) throw new Error("the server is stopping");

@@ -83,12 +83,28 @@ export class ImagePush {
       if (!(await mayUse(parent))) throw new RegistryError("PARENT_UNAUTHORIZED");
     }
     await this.#lock.run(id, async () => {
-      await this.#writeDocument(document);
+      await this.#writeDocument(document, [id, ...(parent === undefined ? [] : await this.#images.ancestry(parent))]);
     });
   }
 
-  async #writeDocument({ id, parent, bytes }: ImageDocument): Promise<void> {
-    const ancestry = [id, ...(parent === undefined ? [] : await this.#images.ancestry(parent))];
+  /**
+   * Pushes an image whose layer is a blob already, with everything at once. Its ancestors, which begin with itself, need
+   * not be there. That it is complete is fine.
+   */
+  async putWhole(document: ImageDocument, ancestry: readonly ImageId[], layer: LayerRecord): Promise<void> {
+    const { id } = document;
+    try {
+      await this.#lock.run(id, async () => {
+        await this.#writeDocument(document, ancestry);
+      });
+      await this.#documents.write(layerRecordKey(id, layer.payload), JSON.stringify(layer));
+      await this.putChecksum(id, { kind: "payload", value: layer.payload });
+    } catch (error) {
+      if ((await this.#images.state(id)) !== "complete") throw error;
+    }
+  }
+
+  async #writeDocument({ id, bytes }: ImageDocument, ancestry: readonly ImageId[]): Promise<void> {
     if (ancestry.lastIndexOf(id) > 0) throw new RegistryError("DATA_INVALID", { message: "Image depends on itself" });
     if ((await this.#images.state(id)) === "complete") throw new RegistryError("IMAGE_EXISTS");
     const mark = (await this.#images.exists(id)) ? undefined : await this.#markInProgress(id);

@@ -34,14 +34,23 @@ export interface LayerRecord extends Descriptor {
 /** Long enough for a slow client to begin, short enough that a leaked URL is soon worthless. */
 const redirectSeconds = 1200;
 
+/**
+ * Makes the image if it is one that the registry has in another form; answers whether it is complete then. Rejects with
+ * IMAGE_UNTRANSLATABLE when it can't be made.
+ */
+export type Materialise = (id: ImageId) => Promise<boolean>;
+
 /** Reads V1 images, whichever version of whichever registry wrote them. Pushing is `ImagePush`. */
 export class Images {
   readonly #driver: StorageDriver;
   readonly #documents: Documents;
+  readonly #materialise: Materialise;
 
-  constructor(driver: StorageDriver, documents: Documents) {
+  /** `materialise` is asked for images that are not there, or not complete. */
+  constructor(driver: StorageDriver, documents: Documents, materialise: Materialise = nothingElse) {
     this.#driver = driver;
     this.#documents = documents;
+    this.#materialise = materialise;
   }
 
   /**
@@ -49,6 +58,11 @@ export class Images {
    * checksum that names its layer ends that; the mark is removed after it, and counts no more when that was cut short.
    */
   async state(id: ImageId): Promise<ImageState> {
+    const state = await this.#storedState(id);
+    return state !== "complete" && (await this.#materialise(id)) ? "complete" : state;
+  }
+
+  async #storedState(id: ImageId): Promise<ImageState> {
     if (await this.#documents.has(imageKey(id, "_inprogress"))) {
       return (await this.#isCommitted(id)) ? "complete" : "inProgress";
     }
@@ -64,7 +78,7 @@ export class Images {
 
   /** Whether the image may be tagged or be a parent: its JSON is there, its push may still be going on. */
   async exists(id: ImageId): Promise<boolean> {
-    return await this.#documents.has(imageKey(id, "json"));
+    return (await this.#documents.has(imageKey(id, "json"))) || (await this.#materialise(id));
   }
 
   /** The JSON document, byte for byte. Rejects with IMAGE_UNKNOWN. */
@@ -98,7 +112,7 @@ export class Images {
 
   /** The layer that the accepted checksum names, else the old registry's file. Rejects with IMAGE_UNKNOWN. */
   async layer(id: ImageId): Promise<Layer> {
-    const record = await this.#acceptedLayer(id);
+    const record = await this.acceptedLayer(id);
     if (record) return this.#layerAt(blobKey(record.digest), record.size);
     const size = await this.#documents.size(imageKey(id, "layer"));
     if (size === undefined) throw new RegistryError("IMAGE_UNKNOWN");
@@ -113,12 +127,13 @@ export class Images {
 
   /** The Python registry wrote checksums while images were in progress, but it left no records of layers. */
   async #isCommitted(id: ImageId): Promise<boolean> {
-    const record = await this.#acceptedLayer(id);
+    const record = await this.acceptedLayer(id);
     const json = record && (await this.#documents.read(imageKey(id, "json")));
     return json !== undefined && record?.json === digestOf(json);
   }
 
-  async #acceptedLayer(id: ImageId): Promise<LayerRecord | undefined> {
+  /** The layer that the accepted checksum names; undefined for images of old stores, whose layer is a file. */
+  async acceptedLayer(id: ImageId): Promise<LayerRecord | undefined> {
     for (const checksum of await this.checksums(id)) {
       const record = isDigest(checksum) ? await this.layerRecord(layerRecordKey(id, checksum)) : undefined;
       if (record) return record;
@@ -136,6 +151,10 @@ export class Images {
       localPath: this.#driver.localPath(key),
     };
   }
+}
+
+async function nothingElse(): Promise<boolean> {
+  return await Promise.resolve(false);
 }
 
 function isLayerRecord(value: unknown): value is LayerRecord {

@@ -27,6 +27,9 @@ export interface ManifestPush {
   readonly tags: readonly OciTag[];
 }
 
+/** What names manifests. */
+export type ManifestTags = Pick<OciTags, "digest" | "naming" | "remove">;
+
 /** How much of the memory manifests that are asked for often may take, in bytes. */
 const hotBytes = 32 * 1024 * 1024;
 
@@ -34,7 +37,7 @@ const hotBytes = 32 * 1024 * 1024;
 export class Manifests {
   readonly #documents: Documents;
   readonly #blobs: LinkedBlobs;
-  readonly #tags: OciTags;
+  readonly #tags: ManifestTags;
   readonly #referrers: Referrers;
   readonly #events: Events;
   readonly #allowSparseIndexes: boolean;
@@ -46,7 +49,7 @@ export class Manifests {
   constructor(parts: {
     readonly documents: Documents;
     readonly blobs: LinkedBlobs;
-    readonly tags: OciTags;
+    readonly tags: ManifestTags;
     readonly referrers: Referrers;
     readonly events: Events;
     /** Whether an index may name manifests that the repository lacks. */
@@ -65,8 +68,7 @@ export class Manifests {
    * added to `watch`.
    */
   async get(name: OciName, reference: Reference, watch: Watch = invalidWatch): Promise<StoredManifest> {
-    if (reference.kind === "tag") watch.add(ociTagKey(name, reference.tag));
-    const digest = reference.kind === "tag" ? await this.#tags.digest(name, reference.tag) : reference.digest;
+    const digest = reference.kind === "tag" ? await this.#tags.digest(name, reference.tag, watch) : reference.digest;
     if (digest) watch.add(manifestLinkKey(name, digest));
     const manifest = digest && (await this.#isLinked(name, digest)) ? await this.#content(digest) : undefined;
     if (!manifest) throw unknown(reference);
@@ -125,9 +127,7 @@ export class Manifests {
   /** Removes the manifest and every tag that names it; the tags first, so that none is left without it. */
   async delete(name: OciName, digest: Digest): Promise<void> {
     if (!(await this.#isLinked(name, digest))) throw unknown({ kind: "digest", digest });
-    for await (const tag of this.#tags.list(name)) {
-      if ((await this.#tags.digest(name, tag)) === digest) await this.#tags.delete(name, tag);
-    }
+    for await (const tag of this.#tags.naming(name, digest)) await this.#tags.remove(name, tag);
     const subject = await this.#subjectOf(digest);
     if (subject !== undefined) await this.#referrers.remove(name, subject, digest);
     await this.#documents.delete(manifestLinkKey(name, digest));

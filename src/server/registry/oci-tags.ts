@@ -1,11 +1,19 @@
 import type { StorageDriver } from "../../drivers/storage/driver.ts";
+import { invalidWatch, type Watch } from "../../drivers/storage/watches.ts";
 import { RegistryError } from "../errors.ts";
 import { isRepositoryFolder } from "./catalog.ts";
 import { parseDigest, type Digest } from "./digest.ts";
 import type { Documents } from "./documents.ts";
 import { groups } from "./groups.ts";
 import { isOciTag, type OciName, type OciTag } from "./oci-names.ts";
-import { ociRepositoryPrefix, ociTagKey, ociTagPrefix, ociTagsPrefix } from "./paths.ts";
+import {
+  ociContentFolders,
+  ociReferrersPrefix,
+  ociRepositoryPrefix,
+  ociTagKey,
+  ociTagPrefix,
+  ociTagsPrefix,
+} from "./paths.ts";
 
 /** So many tags are looked at side by side. */
 const atOnce = 16;
@@ -20,18 +28,28 @@ export class OciTags {
     this.#documents = documents;
   }
 
-  /** The manifest that the tag names, or undefined. */
-  async digest(name: OciName, tag: OciTag): Promise<Digest | undefined> {
+  /** The manifest that the tag names, or undefined. What the answer depends on is added to `watch`. */
+  async digest(name: OciName, tag: OciTag, watch: Watch = invalidWatch): Promise<Digest | undefined> {
+    watch.add(ociTagKey(name, tag));
     const link = await this.#documents.read(ociTagKey(name, tag));
     return link && parseDigest(link.toString("latin1").trim());
   }
 
   /** Rejects with MANIFEST_UNKNOWN. What the tag named stays. */
   async delete(name: OciName, tag: OciTag): Promise<void> {
-    if (!(await this.#documents.delete(ociTagKey(name, tag)))) {
-      throw new RegistryError("MANIFEST_UNKNOWN", { detail: `no tag ${tag}` });
-    }
+    if (!(await this.remove(name, tag))) throw noTag(tag);
+  }
+
+  /** As `delete`, but answers whether there was one. */
+  async remove(name: OciName, tag: OciTag): Promise<boolean> {
+    if (!(await this.#documents.delete(ociTagKey(name, tag)))) return false;
     for await (const { key } of this.#driver.list(ociTagPrefix(name, tag))) await this.#driver.delete(key);
+    return true;
+  }
+
+  /** The tags that name the manifest, in byte order. */
+  async *naming(name: OciName, digest: Digest): AsyncGenerator<OciTag> {
+    for await (const tag of this.list(name)) if ((await this.digest(name, tag)) === digest) yield tag;
   }
 
   /** The tags in byte order, from the first beyond `after`, which need not exist. */
@@ -45,6 +63,31 @@ export class OciTags {
 
   /** Rejects with NAME_UNKNOWN when nothing was ever pushed to the repository, or all of it is gone. */
   async requireRepository(name: OciName): Promise<void> {
-    if (!(await isRepositoryFolder(this.#driver, ociRepositoryPrefix(name)))) throw new RegistryError("NAME_UNKNOWN");
+    if (!(await this.hasRepository(name))) throw new RegistryError("NAME_UNKNOWN");
   }
+
+  async hasRepository(name: OciName): Promise<boolean> {
+    return await isRepositoryFolder(this.#driver, ociRepositoryPrefix(name));
+  }
+
+  /** Removes the repository: its tags first, then what it has; the content of that stays. Answers whether there was one. */
+  async removeRepository(name: OciName): Promise<boolean> {
+    let found = false;
+    const folders = [
+      ociTagsPrefix(name),
+      ...ociContentFolders.map((folder) => `${ociRepositoryPrefix(name)}/${folder}`),
+    ];
+    for (const folder of [...folders, ociReferrersPrefix(name)]) {
+      for await (const entries of groups(this.#driver.list(folder), atOnce)) {
+        found = true;
+        await Promise.all(entries.map(async ({ key }) => this.#driver.delete(key)));
+      }
+    }
+    return found;
+  }
+}
+
+/** What is told of a tag that is not there. */
+export function noTag(tag: OciTag): RegistryError {
+  return new RegistryError("MANIFEST_UNKNOWN", { detail: `no tag ${tag}` });
 }

@@ -39,6 +39,9 @@ import type { OciName, OciTag } from "./oci-names.ts";
  *     adopted/<key>                                which blob a file of an old store is
  *     v2/referrers/<name>/_subjects/<algorithm>/<hex>/<manifest>  descriptor of a manifest with that subject
  *     v1/images/<id>/contested                     several clients pushed the image at the same time
+ *     v1/images/<id>/manifest                      the manifest that was made of the image, or why none can be
+ *     v1/images/<id>/source                        the manifest that the image is made of, and its place in that chain
+ *     v1/manifests/<algorithm>/<hex>               the image that a manifest was made of, or is shown as
  *
  * Components of names are quoted as docker-registry 0.8 and 0.9 did. Versions up to 0.7 quoted less, so a name with odd
  * characters has a second place where it is looked for: functions that answer a list give the place to write first.
@@ -79,6 +82,15 @@ export const layerRecordKey = (id: ImageId, payload: Digest): string =>
   `${layerRecordPrefix(id)}/${digestParts(payload).hex}`;
 
 export const contestedKey = (id: ImageId): string => `_registryctl/v1/images/${id}/contested`;
+
+/** What the image is called in V2: a manifest that was made of it. */
+export const imageManifestKey = (id: ImageId): string => `_registryctl/v1/images/${id}/manifest`;
+
+/** Of which manifest an image was derived. */
+export const imageSourceKey = (id: ImageId): string => `_registryctl/v1/images/${id}/source`;
+
+/** What a manifest is called in V1. */
+export const manifestImageKey = (digest: Digest): string => `_registryctl/v1/manifests/${digestPath(digest)}`;
 
 export const layerFactsKey = (digest: Digest): string => `_registryctl/layers/${digestPath(digest)}`;
 
@@ -177,9 +189,12 @@ export const ociTagKey = (name: OciName, tag: OciTag): string => `${ociTagPrefix
 export const ociTagIndexKey = (name: OciName, tag: OciTag, digest: Digest): string =>
   `${ociTagPrefix(name, tag)}/index/${digestPath(digest)}/link`;
 
+/** All that is known of the referrers of a repository. */
+export const ociReferrersPrefix = (name: OciName): string => `_registryctl/v2/referrers/${name}/_subjects`;
+
 /** Descriptors of the manifests that name `subject`, by their digest. */
 export const referrersPrefix = (name: OciName, subject: Digest): string =>
-  `_registryctl/v2/referrers/${name}/_subjects/${digestPath(subject)}`;
+  `${ociReferrersPrefix(name)}/${digestPath(subject)}`;
 
 export const referrerKey = (name: OciName, subject: Digest, manifest: Digest): string =>
   `${referrersPrefix(name, subject)}/${manifest.replace(":", "-")}`;

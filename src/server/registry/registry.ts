@@ -1,7 +1,17 @@
 import type { StorageDriver } from "../../drivers/storage/driver.ts";
 import type { Events } from "./events.ts";
 import { Blobs } from "./blobs.ts";
+import { Bridge } from "./bridge/bridge.ts";
 import { LayerFacts } from "./bridge/layer-facts.ts";
+import { ManifestLinks } from "./bridge/manifest-links.ts";
+import { OciTranslation } from "./bridge/oci-translation.ts";
+import { BridgeRecords } from "./bridge/records.ts";
+import { SharedCatalog } from "./bridge/shared-catalog.ts";
+import { SharedOciTags } from "./bridge/shared-oci-tags.ts";
+import { SharedRepositories } from "./bridge/shared-repositories.ts";
+import { SharedTags } from "./bridge/shared-tags.ts";
+import { V1Names } from "./bridge/v1-names.ts";
+import { V1Translation } from "./bridge/v1-translation.ts";
 import { Catalog } from "./catalog.ts";
 import { Documents } from "./documents.ts";
 import { FileLists } from "./file-lists.ts";
@@ -23,23 +33,38 @@ export interface Registry {
   readonly push: ImagePush;
   readonly fileLists: FileLists;
   readonly layerFacts: LayerFacts;
-  readonly repositories: Repositories;
-  readonly tags: Tags;
+  readonly repositories: SharedRepositories;
+  readonly tags: SharedTags;
   readonly linkedBlobs: LinkedBlobs;
   readonly uploads: Uploads;
   readonly manifests: Manifests;
-  readonly ociTags: OciTags;
+  readonly ociTags: SharedOciTags;
   readonly referrers: Referrers;
+  readonly catalog: SharedCatalog;
+  readonly bridge: Bridge;
+  /** What each protocol has without the other. */
+  readonly own: OwnParts;
+}
+
+/** The parts of the core of which each protocol has its own. */
+export interface OwnParts {
+  readonly repositories: Repositories;
+  readonly tags: Tags;
+  readonly ociTags: OciTags;
   readonly catalog: Catalog;
 }
 
-/** What the core works with. Whoever gives these closes them. */
+/** What the core works with. Whoever gives these closes them, after the registry's bridge. */
 export interface RegistryParts {
   readonly driver: StorageDriver;
   readonly events: Events;
   readonly analysis: LayerAnalysis;
   readonly limits: UploadLimits;
   readonly allowSparseIndexes?: boolean;
+  /** Which image of an index V1 clients are shown; linux/amd64 by default. */
+  readonly v1Platform?: string;
+  /** Told why an image could not be translated beside other work. Must not throw; by default nobody is told. */
+  readonly onUntranslated?: (error: unknown, image: string) => void;
 }
 
 /** Puts the core together. */
@@ -47,25 +72,64 @@ export function createRegistry(parts: RegistryParts): Registry {
   const { driver, events, analysis, limits, allowSparseIndexes = false } = parts;
   const documents = new Documents(driver);
   const blobs = new Blobs(driver);
-  const images = new Images(driver, documents);
   const layerFacts = new LayerFacts({ driver, documents, blobs, analysis });
   const linkedBlobs = new LinkedBlobs({ driver, documents, blobs });
+  const records = new BridgeRecords(documents);
+  const toV1 = v1Translation(parts, { driver, documents, blobs, analysis, layerFacts, records });
+  const images = new Images(driver, documents, async (id) => await toV1.materialise(id));
   const ociTags = new OciTags(driver, documents);
-  const referrers = new Referrers({ driver, documents, tags: ociTags });
   const repositories = new Repositories({ driver, documents, events });
+  const own = {
+    repositories,
+    tags: new Tags({ driver, documents, images, repositories }),
+    ociTags,
+    catalog: new Catalog(driver),
+  };
+  const links = new ManifestLinks({ documents, blobs });
+  const bridge = new Bridge({
+    ...own,
+    links,
+    toOci: new OciTranslation({ driver, blobs, images, layerFacts, records, links }),
+    toV1,
+    onError: parts.onUntranslated ?? (() => undefined),
+  });
+  const shared = {
+    repositories: new SharedRepositories({ ...own, events, bridge }),
+    ociTags: new SharedOciTags({ ...own, bridge }),
+  };
+  const referrers = new Referrers({ driver, documents, tags: ociTags });
   return {
     blobs,
     images,
     push: new ImagePush({ driver, documents, images, blobs, analysis, layerFacts }),
     layerFacts,
     fileLists: new FileLists({ driver, images, analysis }),
-    repositories,
-    tags: new Tags({ driver, documents, images, repositories }),
+    ...shared,
+    tags: new SharedTags({ ...own, repositories: shared.repositories, bridge }),
     linkedBlobs,
     uploads: new Uploads({ driver, documents, blobs, linkedBlobs, limits }),
-    manifests: new Manifests({ documents, blobs: linkedBlobs, tags: ociTags, referrers, events, allowSparseIndexes }),
-    ociTags,
+    manifests: new Manifests({
+      documents,
+      blobs: linkedBlobs,
+      tags: shared.ociTags,
+      referrers,
+      events,
+      allowSparseIndexes,
+    }),
     referrers,
-    catalog: new Catalog(driver),
+    catalog: new SharedCatalog({ ...own, v1Names: new V1Names({ driver, tags: own.tags }) }),
+    bridge,
+    own,
   };
+}
+
+function v1Translation(
+  { v1Platform = "linux/amd64" }: RegistryParts,
+  parts: Omit<
+    ConstructorParameters<typeof ImagePush>[0] & ConstructorParameters<typeof V1Translation>[0],
+    "images" | "push" | "platform"
+  >,
+): V1Translation {
+  const images = new Images(parts.driver, parts.documents);
+  return new V1Translation({ ...parts, images, push: new ImagePush({ ...parts, images }), platform: v1Platform });
 }

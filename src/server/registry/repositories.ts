@@ -27,6 +27,7 @@ export class Repositories {
     this.#events = parts.events;
   }
 
+  /** Whether V1 has anything of the repository. */
   async exists(repository: RepositoryName): Promise<boolean> {
     for (const folder of repositoryFolders(repository)) if (await this.#holdsAny(folder)) return true;
     return false;
@@ -77,8 +78,8 @@ export class Repositories {
     if ((await this.#documents.read(key))?.toString() !== list) await this.#documents.write(key, list);
   }
 
-  /** Removes all that names the repository; its images stay. Rejects with REPOSITORY_UNKNOWN. */
-  async delete(repository: RepositoryName): Promise<void> {
+  /** Removes all that names the repository; its images stay. Answers whether there was anything. */
+  async remove(repository: RepositoryName): Promise<boolean> {
     let found = false;
     for (const folder of repositoryFolders(repository)) {
       for await (const entries of groups(this.#driver.list(folder), atOnce)) {
@@ -90,8 +91,7 @@ export class Repositories {
         );
       }
     }
-    if (!found) throw new RegistryError("REPOSITORY_UNKNOWN");
-    await this.#events.emit({ type: "repository.deleted", repository: repositoryText(repository) });
+    return found;
   }
 
   /** Every repository of the store, each once. */

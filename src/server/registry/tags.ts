@@ -1,4 +1,5 @@
 import type { StorageDriver } from "../../drivers/storage/driver.ts";
+import { invalidWatch, type Watch } from "../../drivers/storage/watches.ts";
 import { RegistryError } from "../errors.ts";
 import { groups } from "./groups.ts";
 import type { Documents } from "./documents.ts";
@@ -48,6 +49,16 @@ export class Tags {
     return [...tags.values()];
   }
 
+  /** The names of the tags, in no order and some perhaps twice; their files are not read. Nothing for no repository. */
+  async *names(repository: RepositoryName): AsyncGenerator<string> {
+    for (const folder of repositoryFolders(repository)) {
+      for await (const file of this.#driver.children(folder, tagFilePrefix)) {
+        if (!file.startsWith(tagFilePrefix)) break;
+        yield tagOfFile(file.slice(tagFilePrefix.length));
+      }
+    }
+  }
+
   /** The tag that a file of the folder is of; where two are of the same tag, the one that is written counts. */
   async #tagOf(folder: string, file: string): Promise<Tag | undefined> {
     if (!file.startsWith(tagFilePrefix)) return undefined;
@@ -58,9 +69,16 @@ export class Tags {
 
   /** Rejects with TAG_UNKNOWN. */
   async image(repository: RepositoryName, tag: TagName): Promise<ImageId> {
-    const image = await this.#image(tagKeys(repository, tag));
+    const image = await this.find(repository, tag);
     if (image === undefined) throw new RegistryError("TAG_UNKNOWN");
     return image;
+  }
+
+  /** The image that the tag names, or undefined. What the answer depends on is added to `watch`. */
+  async find(repository: RepositoryName, tag: TagName, watch: Watch = invalidWatch): Promise<ImageId | undefined> {
+    const keys = tagKeys(repository, tag);
+    for (const key of keys) watch.add(key);
+    return await this.#image(keys);
   }
 
   /**
@@ -76,11 +94,15 @@ export class Tags {
 
   /** Rejects with TAG_UNKNOWN. */
   async delete(repository: RepositoryName, tag: TagName): Promise<void> {
-    if (!(await this.#documents.delete(...tagKeys(repository, tag)))) {
-      throw new RegistryError("TAG_UNKNOWN", { message: `Tag not found: ${tag}` });
-    }
+    if (!(await this.remove(repository, tag))) throw notFound(tag);
+  }
+
+  /** As `delete`, but answers whether there was one. */
+  async remove(repository: RepositoryName, tag: TagName): Promise<boolean> {
+    if (!(await this.#documents.delete(...tagKeys(repository, tag)))) return false;
     await this.#documents.delete(...tagJsonKeys(repository, tag));
     if (tag === "latest") await this.#documents.delete(...repositoryKeys(repository, "json"));
+    return true;
   }
 
   /** The document about who set the tag, byte for byte, or undefined. */
@@ -100,4 +122,9 @@ export class Tags {
     const text = (await this.#documents.read(...keys))?.toString("latin1").trim();
     return isImageId(text) ? text : undefined;
   }
+}
+
+/** What is told of a tag that is to be deleted and isn't there. */
+export function notFound(tag: TagName): RegistryError {
+  return new RegistryError("TAG_UNKNOWN", { message: `Tag not found: ${tag}` });
 }

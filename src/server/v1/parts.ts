@@ -4,16 +4,16 @@ import type { Offload } from "../http/offload.ts";
 import type { FileLists } from "../registry/file-lists.ts";
 import type { ImagePush } from "../registry/image-push.ts";
 import type { Images } from "../registry/images.ts";
-import type { Repositories } from "../registry/repositories.ts";
-import type { Tags } from "../registry/tags.ts";
+import type { SharedRepositories } from "../registry/bridge/shared-repositories.ts";
+import type { SharedTags } from "../registry/bridge/shared-tags.ts";
 
 /** What the V1 protocol is served from. */
 export interface V1Parts {
   readonly images: Images;
   readonly push: ImagePush;
   readonly fileLists: FileLists;
-  readonly repositories: Repositories;
-  readonly tags: Tags;
+  readonly repositories: SharedRepositories;
+  readonly tags: SharedTags;
   readonly search: SearchIndex;
   readonly access: Access;
   readonly options: V1Options;

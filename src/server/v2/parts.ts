@@ -1,7 +1,7 @@
 import type { Access } from "../auth/access.ts";
-import type { Catalog } from "../registry/catalog.ts";
+import type { SharedCatalog } from "../registry/bridge/shared-catalog.ts";
+import type { SharedOciTags } from "../registry/bridge/shared-oci-tags.ts";
 import type { Manifests } from "../registry/manifests.ts";
-import type { OciTags } from "../registry/oci-tags.ts";
 import type { Referrers } from "../registry/referrers.ts";
 import type { BlobParts } from "./blobs.ts";
 import type { UploadParts } from "./uploads.ts";
@@ -9,8 +9,8 @@ import type { UploadParts } from "./uploads.ts";
 /** What the V2 protocol is served from. */
 export interface V2Parts extends BlobParts, UploadParts {
   readonly manifests: Manifests;
-  readonly ociTags: OciTags;
+  readonly ociTags: SharedOciTags;
   readonly referrers: Referrers;
-  readonly catalog: Catalog;
+  readonly catalog: SharedCatalog;
   readonly access: Access;
 }
