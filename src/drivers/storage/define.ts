@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import type { Claim, Member } from "./claim.ts";
+import type { Claim, Member, Tenure } from "./claim.ts";
 import type { StorageDriver } from "./driver.ts";
 
 /** What a driver's file exports: all that configuration, documentation and the server need to know of it. */
@@ -15,8 +15,9 @@ export interface StorageDefinition {
   readonly options: z.ZodObject;
   /**
    * Opens the store. `settings` may hold other parts' settings too; rejects with a `ZodError` when its own are wrong.
+   * `tenure` is for a process that has claimed the store, and is the first of its group to open it.
    */
-  open(settings: unknown): Promise<StorageDriver>;
+  open(settings: unknown, tenure?: Tenure): Promise<StorageDriver>;
   /**
    * Claims the store for a process, before it opens it. Absent where nobody could tell who else changes the store.
    * Rejects only with a `ZodError`.
@@ -28,14 +29,14 @@ export interface StorageDefinition {
 export function defineStorage<Options extends z.ZodObject>(
   definition: Omit<StorageDefinition, "options" | "open" | "claim"> & {
     readonly options: Options;
-    readonly open: (options: z.output<Options>) => Promise<StorageDriver>;
+    readonly open: (options: z.output<Options>, tenure?: Tenure) => Promise<StorageDriver>;
     readonly claim?: (options: z.output<Options>, member: Member) => Promise<Claim>;
   },
 ): StorageDefinition {
   const { claim, ...others } = definition;
   return {
     ...others,
-    open: async (settings) => await definition.open(definition.options.parse(settings)),
+    open: async (settings, tenure) => await definition.open(definition.options.parse(settings), tenure),
     ...(claim && { claim: async (settings, member) => await claim(definition.options.parse(settings), member) }),
   };
 }

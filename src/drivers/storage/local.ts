@@ -1,24 +1,28 @@
-import { constants, type Stats } from "node:fs";
-import { lstat, mkdir, open, realpath, rm, unlink, type FileHandle } from "node:fs/promises";
+import { constants } from "node:fs";
+import { mkdir, open, realpath, rm, unlink, type FileHandle } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Readable } from "node:stream";
 import { z } from "zod";
 import { option } from "../option.ts";
 import { resolveRange } from "./byte-range.ts";
+import type { Tenure } from "./claim.ts";
 import { defineStorage } from "./define.ts";
 import type { Append, ByteRange, Entry, Stat, StorageDriver } from "./driver.ts";
-import { DriverError } from "./errors.ts";
 import { exactly } from "./exact-size.ts";
 import { appendToFile } from "./local/append.ts";
+import { Changes } from "./local/changes.ts";
 import { claimFolder } from "./local/claim.ts";
-import { codeOf, notFound, readFailure, writeFailure } from "./local/failure.ts";
+import { codeOf, inWrite, notFound, readFailure, writeFailure } from "./local/failure.ts";
 import { streamFile, writeFile } from "./local/file-content.ts";
 import { Folders } from "./local/folders.ts";
+import type { Journal } from "./local/journal/journal.ts";
+import { journaled, openJournal } from "./local/journal/open.ts";
 import { FreeSpace } from "./local/free-space.ts";
 import { isLink, linkDurably } from "./local/links.ts";
-import { copyDurably, place } from "./local/placement.ts";
-import { strayPrefix, Temporaries } from "./local/temporaries.ts";
-import { walkNames, walkObjects, type Tree } from "./local/walk.ts";
+import { copyDurably } from "./local/placement.ts";
+import { journalFolder, ownFolder, StoreTree, temporaryFolder } from "./local/store-tree.ts";
+import { Temporaries } from "./local/temporaries.ts";
+import { walkNames, walkObjects } from "./local/walk.ts";
 
 const features = { redirect: false, localFiles: true } as const;
 
@@ -48,54 +52,75 @@ export const local = defineStorage({
   }),
   claim: async ({ storage_path: path, shared }, member) =>
     await claimFolder(join(resolve(path), ownFolder, "servers"), member, shared ? "shared is on" : undefined),
-  open: async ({ storage_path: path, min_free: minFree }) => await openLocal(path, minFree),
+  open: async ({ storage_path: path, min_free: minFree }, tenure) => await openLocal(path, minFree, tenure),
 });
 
 /**
  * Opens the store in the folder `path`, making it when it is missing. Removes what killed processes left, beside the
- * work.
+ * work. With a `tenure`, brings back first what a power cut has taken; with one that nobody shares, small objects are
+ * written through a journal while the claim is exclusive.
  */
-export async function openLocal(path: string, minFree = 0): Promise<StorageDriver> {
+export async function openLocal(path: string, minFree = 0, tenure?: Tenure): Promise<StorageDriver> {
   try {
     await mkdir(path, { recursive: true });
     const root = await realpath(path);
     const temporaries = await Temporaries.in(join(root, ownFolder, temporaryFolder));
-    return new LocalStorage(resolve(path), root, temporaries, new FreeSpace(root, minFree));
+    const folders = new Folders(root);
+    const journal =
+      tenure &&
+      (await openJournal(await journaled(join(root, ownFolder, journalFolder), folders), temporaries, tenure));
+    const changes = new Changes(folders, temporaries, journal);
+    return new LocalStorage({
+      shownRoot: resolve(path),
+      temporaries,
+      folders,
+      journal,
+      changes,
+      space: new FreeSpace(root, minFree),
+    });
   } catch (error) {
     throw writeFailure(path, error);
   }
 }
 
-const ownFolder = "_registryctl";
-const temporaryFolder = "tmp";
-/** In bytes, as Linux has them. */
-const longestName = 255;
-const longestPath = 4_095;
 /** Up to so many bytes an object is written at once: it is in memory as a whole before anything is done. */
 const smallest = 65_536;
 
-class LocalStorage implements StorageDriver, Tree {
+interface Parts {
+  readonly shownRoot: string;
+  readonly temporaries: Temporaries;
+  readonly folders: Folders;
+  readonly changes: Changes;
+  readonly journal: Journal | undefined;
+  readonly space: FreeSpace;
+}
+
+class LocalStorage implements StorageDriver {
   readonly name = "local";
   readonly features = features;
-  readonly root: string;
+  readonly #tree: StoreTree;
   readonly #shownRoot: string;
   readonly #temporaries: Temporaries;
   readonly #folders: Folders;
+  readonly #changes: Changes;
+  readonly #journal: Journal | undefined;
   readonly #space: FreeSpace;
   readonly #cleaning: Promise<void>;
 
-  constructor(shownRoot: string, root: string, temporaries: Temporaries, space: FreeSpace) {
-    this.root = root;
-    this.#shownRoot = shownRoot;
-    this.#temporaries = temporaries;
-    this.#folders = new Folders(root);
-    this.#space = space;
+  constructor(parts: Parts) {
+    this.#tree = new StoreTree(parts.folders);
+    this.#shownRoot = parts.shownRoot;
+    this.#temporaries = parts.temporaries;
+    this.#folders = parts.folders;
+    this.#changes = parts.changes;
+    this.#journal = parts.journal;
+    this.#space = parts.space;
     // Beside the work, not before it. What can't be removed now is tried again at the next start.
-    this.#cleaning = temporaries.cleanUp().catch(() => undefined);
+    this.#cleaning = parts.temporaries.cleanUp().catch(() => undefined);
   }
 
   async read(key: string, range?: ByteRange): Promise<Readable> {
-    const path = this.#path(key);
+    const path = this.#tree.path(key);
     let handle: FileHandle | undefined;
     try {
       // Without O_NONBLOCK, opening a pipe would wait for its writer.
@@ -110,9 +135,12 @@ class LocalStorage implements StorageDriver, Tree {
   }
 
   async write(key: string, source: AsyncIterable<Uint8Array>, size?: number): Promise<Stat> {
-    const path = this.#path(key);
+    const path = this.#tree.path(key);
     await this.#space.require();
-    if (size !== undefined && size <= smallest) return await this.#writeSmall(key, await gathered(source, size));
+    if (size !== undefined && size <= smallest) {
+      const content = await gathered(source, size);
+      return await inWrite(key, this.#changes.put(key, path, content));
+    }
     // In the store's own file system: there a rename is all or nothing.
     const temporary = await inWrite(key, this.#temporaries.create());
     try {
@@ -125,7 +153,12 @@ class LocalStorage implements StorageDriver, Tree {
       } finally {
         await temporary.handle.close();
       }
-      await inWrite(key, this.#place(temporary.path, path));
+      await inWrite(
+        key,
+        this.#changes.make([key], async () => {
+          await this.#changes.place(temporary.path, path);
+        }),
+      );
       return file;
     } catch (error) {
       await rm(temporary.path, { force: true });
@@ -134,38 +167,45 @@ class LocalStorage implements StorageDriver, Tree {
   }
 
   readonly append: Append = async (key, size, source) => {
-    const path = this.#path(key);
+    const path = this.#tree.path(key);
     await this.#space.require();
-    await appendToFile(path, key, { size, source }, this.#folders);
+    const append = async (): Promise<void> => {
+      await appendToFile(path, key, { size, source }, this.#folders);
+    };
+    // No turn is held while a client sends, unless it must be.
+    await (this.#journal?.has(key) ? this.#changes.make([key], append) : append());
   };
 
   async stat(key: string): Promise<Stat> {
-    const { size, mtime } = await this.#file(key);
+    const { size, mtime } = await this.#tree.file(key);
     return { size, modified: mtime };
   }
 
   async *list(prefix: string, after = ""): AsyncGenerator<Entry> {
-    const folder = await this.#folder(prefix);
-    if (folder !== undefined) yield* walkObjects(folder, prefix === "" ? "" : `${prefix}/`, after, this);
+    const folder = await this.#tree.folder(prefix);
+    if (folder !== undefined) yield* walkObjects(folder, prefix === "" ? "" : `${prefix}/`, after, this.#tree);
   }
 
   async *children(prefix: string, after = ""): AsyncGenerator<string> {
-    const folder = await this.#folder(prefix);
-    if (folder !== undefined) yield* walkNames(folder, after, this);
+    const folder = await this.#tree.folder(prefix);
+    if (folder !== undefined) yield* walkNames(folder, after, this.#tree);
   }
 
   async move(from: string, to: string): Promise<void> {
-    const [path, target] = [this.#path(from), this.#path(to)];
-    const file = await this.#file(from);
+    const [path, target] = [this.#tree.path(from), this.#tree.path(to)];
+    await this.#tree.file(from);
     if (from === to) return;
-    if (await isLink(file, target)) {
-      await this.delete(from);
-      return;
-    }
-    await this.#place(path, target).catch((error: unknown) => {
-      throw codeOf(error) === "ENOENT" ? notFound(from, error) : writeFailure(to, error);
+    await this.#changes.make([from, to], async () => {
+      const file = await this.#tree.file(from);
+      if (await isLink(file, target)) {
+        await unlink(path);
+      } else {
+        await this.#changes.place(path, target).catch((error: unknown) => {
+          throw codeOf(error) === "ENOENT" ? notFound(from, error) : writeFailure(to, error);
+        });
+      }
+      await this.#vacate(path, from);
     });
-    await this.#vacate(path, from);
   }
 
   async copy(from: string, to: string): Promise<void> {
@@ -177,16 +217,18 @@ class LocalStorage implements StorageDriver, Tree {
   }
 
   async delete(key: string): Promise<void> {
-    const path = this.#path(key);
-    try {
-      if (!(await this.#folders.isPlain(dirname(path)))) return;
-      await unlink(path);
-    } catch (error) {
-      const failure = readFailure(key, error);
-      if (failure.code === "NOT_FOUND") return;
-      throw failure;
-    }
-    await this.#vacate(path, key);
+    const path = this.#tree.path(key);
+    await this.#changes.make([key], async () => {
+      try {
+        if (!(await this.#folders.isPlain(dirname(path)))) return;
+        await unlink(path);
+      } catch (error) {
+        const failure = readFailure(key, error);
+        if (failure.code === "NOT_FOUND") return;
+        throw failure;
+      }
+      await this.#vacate(path, key);
+    });
   }
 
   async redirectUrl(): Promise<undefined> {
@@ -195,7 +237,7 @@ class LocalStorage implements StorageDriver, Tree {
   }
 
   localPath(key: string): string {
-    this.#path(key);
+    this.#tree.path(key);
     return join(this.#shownRoot, key);
   }
 
@@ -214,81 +256,28 @@ class LocalStorage implements StorageDriver, Tree {
 
   async close(): Promise<void> {
     await this.#cleaning;
+    await this.#journal?.close();
     await this.#temporaries.close();
   }
 
-  hides(folder: string, name: string): boolean {
-    return name.startsWith(strayPrefix) || (name === temporaryFolder && folder === join(this.root, ownFolder));
-  }
-
   async #duplicate(from: string, to: string, make: typeof copyDurably): Promise<void> {
-    const [path, target] = [this.#path(from), this.#path(to)];
-    await this.#file(from);
+    const [path, target] = [this.#tree.path(from), this.#tree.path(to)];
+    await this.#tree.file(from);
     const temporary = await inWrite(to, this.#temporaries.reserve());
     try {
       await make(path, temporary).catch((error: unknown) => {
         throw codeOf(error) === "ENOENT" ? notFound(from, error) : writeFailure(to, error);
       });
-      await inWrite(to, this.#place(temporary, target));
+      await inWrite(from, this.#changes.settle(from, temporary));
+      await inWrite(
+        to,
+        this.#changes.make([to], async () => {
+          await this.#changes.place(temporary, target);
+        }),
+      );
     } finally {
       // Of two names of one file, a rename keeps both.
       await rm(temporary, { force: true });
-    }
-  }
-
-  async #writeSmall(key: string, bytes: Uint8Array): Promise<Stat> {
-    const path = this.#path(key);
-    const temporary = await inWrite(key, this.#temporaries.hold(bytes, true));
-    try {
-      await inWrite(key, this.#place(temporary.path, path));
-      return temporary.stat;
-    } catch (error) {
-      await rm(temporary.path, { force: true });
-      throw error;
-    }
-  }
-
-  /** Gives a file whose content is on the disk its name; the name is on the disk when this resolves. */
-  async #place(from: string, to: string): Promise<void> {
-    await place(from, to, this.#folders, this.#temporaries);
-    await this.#folders.settle(dirname(to));
-  }
-
-  /**
-   * Where the object lies. Keys of what is hidden are refused, and those too long, before folders are made for them.
-   */
-  #path(key: string): string {
-    const path = join(this.root, key);
-    const names = key.split("/");
-    const reserved = names[0] === ownFolder && names[1] === temporaryFolder;
-    const impossible = names.some((name) => name.startsWith(strayPrefix) || Buffer.byteLength(name) > longestName);
-    if (reserved || impossible || key.includes("\0") || Buffer.byteLength(path) > longestPath) {
-      throw new DriverError("INVALID_KEY", `${JSON.stringify(key)} can't name an object of a local store`);
-    }
-    return path;
-  }
-
-  async #file(key: string): Promise<Stats> {
-    const path = this.#path(key);
-    try {
-      const [file, plain] = await Promise.all([lstat(path), this.#folders.isPlain(dirname(path))]);
-      if (plain && file.isFile()) return file;
-    } catch (error) {
-      throw readFailure(key, error);
-    }
-    throw notFound(key);
-  }
-
-  /** The folder of a prefix, or undefined when there is none. */
-  async #folder(prefix: string): Promise<string | undefined> {
-    if (prefix === "") return this.root;
-    try {
-      const path = this.#path(prefix);
-      return (await this.#folders.isPlain(path)) ? path : undefined;
-    } catch (error) {
-      const failure = readFailure(prefix, error);
-      if (failure.code === "NOT_FOUND") return undefined;
-      throw failure;
     }
   }
 
@@ -305,12 +294,4 @@ async function gathered(source: AsyncIterable<Uint8Array>, size: number): Promis
   const chunks: Uint8Array[] = [];
   for await (const chunk of exactly(source, size)) chunks.push(chunk);
   return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
-}
-
-async function inWrite<T>(key: string, work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    throw writeFailure(key, error);
-  }
 }

@@ -51,7 +51,7 @@ describe("local storage", () => {
     expect(definition).to.equal(findStorage("local"));
     expect(storageDefinitions).to.include(definition);
     expect(findStorage("nothing")).to.equal(undefined);
-    expect(Object.keys(definition?.options.shape ?? {})).to.deep.equal(["storage_path", "min_free"]);
+    expect(Object.keys(definition?.options.shape ?? {})).to.deep.equal(["storage_path", "min_free", "shared"]);
     const opened = await definition?.open({ storage_path: join(folder, "new/folder"), loglevel: "info" });
     await put(opened!, "key", "content");
     expect(await readFile(join(folder, "new/folder/key"), "utf8")).to.equal("content");

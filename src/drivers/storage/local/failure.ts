@@ -43,6 +43,15 @@ export function writeFailure(key: string, error: unknown): DriverError {
   return failure(onWrite[codeOf(error)] ?? "UNAVAILABLE", `${key} can't be written`, error);
 }
 
+/** Does what writes `key`; rejects as `writeFailure` says. */
+export async function inWrite<T>(key: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw writeFailure(key, error);
+  }
+}
+
 /** There is no object at `key`. */
 export function notFound(key: string, cause?: unknown): DriverError {
   return new DriverError("NOT_FOUND", `${key} does not exist`, { cause });

@@ -71,6 +71,11 @@ export class Temporaries {
     }
   }
 
+  /** Removes what has not found its place. */
+  async remove(path: string): Promise<void> {
+    await rm(path, { force: true });
+  }
+
   /**
    * A path beside `target`, for when the target lies on another file system than the temporaries. `forget` removes what
    * is there. A record among the temporaries says where it is, so that it is found when the process is killed.
