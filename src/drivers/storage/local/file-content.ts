@@ -150,14 +150,18 @@ class Disk {
   }
 }
 
-/** Content that goes to the disk at once. More than a little is copied, so that what came from a socket dies young. */
+/**
+ * Content that goes to the disk at once. More than a little is copied, so that what came from a socket dies young; where
+ * too many copy already, it goes in smaller pieces as it came.
+ */
 class Batch {
   #few: Uint8Array[] = [];
   #buffer: Buffer | undefined;
   #size = 0;
+  #room = fewBytes;
 
   get isFull(): boolean {
-    return this.#size === batchBytes;
+    return this.#size >= this.#room;
   }
 
   get chunks(): readonly Uint8Array[] {
@@ -166,40 +170,57 @@ class Batch {
 
   /** Takes as much as there is room for, and answers how much that was. */
   add(chunk: Uint8Array): number {
-    if (!this.#buffer && this.#size + chunk.length <= fewBytes) {
-      this.#few.push(chunk);
-      this.#size += chunk.length;
-      return chunk.length;
-    }
-    const buffer = (this.#buffer ??= this.#gathered());
-    const taken = Math.min(chunk.length, batchBytes - this.#size);
-    buffer.set(taken === chunk.length ? chunk : chunk.subarray(0, taken), this.#size);
+    if (!this.#buffer && this.#size + chunk.length > fewBytes) this.#gather();
+    const taken = Math.min(chunk.length, this.#room - this.#size);
+    const bytes = taken === chunk.length ? chunk : chunk.subarray(0, taken);
+    if (this.#buffer) this.#buffer.set(bytes, this.#size);
+    else this.#few.push(bytes);
     this.#size += taken;
     return taken;
   }
 
   /** Gives its memory to the next batch. */
   end(): void {
-    if (this.#buffer && spare.length < spareBuffers) spare.push(this.#buffer);
+    if (this.#buffer) memory.giveBack(this.#buffer);
     this.#buffer = undefined;
   }
 
-  #gathered(): Buffer {
-    const buffer = spare.pop() ?? Buffer.allocUnsafeSlow(batchBytes);
+  #gather(): void {
+    this.#buffer = memory.borrow();
+    this.#room = this.#buffer ? batchBytes : 2 * fewBytes;
+    if (!this.#buffer) return;
     let size = 0;
     for (const chunk of this.#few) {
-      buffer.set(chunk, size);
+      this.#buffer.set(chunk, size);
       size += chunk.length;
     }
     this.#few = [];
-    return buffer;
   }
 }
 
 const batchBytes = mebibyte;
 const fewBytes = 65_536;
-const spareBuffers = 4;
-const spare: Buffer[] = [];
+
+/** The memory of batches, used again and again: new memory for each would fill up faster than it is collected. */
+const memory = {
+  most: 12,
+  keptIdle: 4,
+  lent: 0,
+  free: [] as Buffer[],
+
+  /** Nothing when as much is lent as there may be. */
+  borrow(): Buffer | undefined {
+    if (this.lent === this.most) return undefined;
+    this.lent += 1;
+    return this.free.pop() ?? Buffer.allocUnsafeSlow(batchBytes);
+  },
+
+  giveBack(buffer: Buffer): void {
+    this.lent -= 1;
+    this.free.push(buffer);
+    if (this.lent === 0) this.free.splice(this.keptIdle);
+  },
+};
 
 /** What remains of `chunks` when their first `written` bytes are done with: a disk may take less than it was given. */
 function beyond(chunks: readonly Uint8Array[], written: number): readonly Uint8Array[] {
