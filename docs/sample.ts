@@ -73,6 +73,7 @@ const common: Draft = {
   apache_x_sendfile: "_env:APACHE_X_SENDFILE",
   allow_sparse_indexes: "_env:ALLOW_SPARSE_INDEXES",
   v1_user_agents: "_env:V1_USER_AGENTS",
+  v1_platform: "_env:V1_PLATFORM:linux/amd64",
   search_backend: "_env:SEARCH_BACKEND",
   sqlalchemy_index_database: "_env:SQLALCHEMY_INDEX_DATABASE:sqlite:////tmp/docker-registry.db",
   mirroring: {

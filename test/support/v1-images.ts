@@ -15,7 +15,7 @@ export async function tarOf(name: string, size: number): Promise<Buffer> {
 }
 
 /** An image as docker 1.5 describes it; its id is made of the parent's and the layer's. */
-export function imageOf(layer: Buffer, parent?: V1Image, extra: Readonly<Record<string, unknown>> = {}): V1Image {
+export function imageOf(layer: Buffer, parent?: Pick<V1Image, "id">, extra: Readonly<Record<string, unknown>> = {}): V1Image {
   const id = createHash("sha256")
     .update(parent?.id ?? "")
     .update(layer)
@@ -29,7 +29,7 @@ export function describedImage(
   id: string,
   size: number,
   layer: () => AsyncIterable<Uint8Array>,
-  parent?: V1Image,
+  parent?: Pick<V1Image, "id">,
   extra: Readonly<Record<string, unknown>> = {},
 ): V1Image {
   const json = {
