@@ -34,6 +34,8 @@ import { HotAnswers } from "./v2/hot.ts";
 import { isV2Path, v2, v2Headers } from "./v2/index.ts";
 import type { V2Parts } from "./v2/parts.ts";
 
+const notTranslated = "An image of V1 was not made ready for V2";
+
 /** Hours after which an upload that nothing more comes for is removed. */
 const abandonedHours = 24;
 
@@ -95,7 +97,8 @@ export async function createApp(settings: Settings, environment: AppEnvironment)
       allowSparseIndexes: settings.allow_sparse_indexes,
       v1Platform: settings.v1_platform,
       onUntranslated: (err, image) => {
-        log.warn({ err, image }, "An image of V1 could not be made ready for V2");
+        if (err instanceof RegistryError) log.info({ image, reason: err.detail ?? err.message }, notTranslated);
+        else log.error({ err, image }, notTranslated);
       },
     });
     keep({

@@ -5,10 +5,14 @@ import type { Watch } from "../../../src/drivers/storage/watches.ts";
 import { parseDigest, type Digest } from "../../../src/server/registry/digest.ts";
 import { Events } from "../../../src/server/registry/events.ts";
 import { LayerAnalysis } from "../../../src/server/registry/layers/analysis.ts";
+import { parseImageDocument } from "../../../src/server/registry/image-push.ts";
+import { parseImageId, parseRepositoryName, parseTagName } from "../../../src/server/registry/names.ts";
 import { parseOciName, parseOciTag, parseReference } from "../../../src/server/registry/oci-names.ts";
 import { createRegistry, type Registry } from "../../../src/server/registry/registry.ts";
 import { bodyOf } from "../../support/blob-server.ts";
 import { digestOf, imageType } from "../../support/oci-image.ts";
+import { gathered } from "../../support/tar-bytes.ts";
+import { imageOf, tarOf } from "../../support/v1-images.ts";
 
 describe("what reads depend on", () => {
   const name = parseOciName("some/image");
@@ -75,6 +79,26 @@ describe("what reads depend on", () => {
   it("is watched before a manifest is read by digest", async () => {
     await registry.manifests.get(name, { kind: "digest", digest: manifest }, watch);
     expectWatched([`${folder}/_manifests/revisions/sha256/${hexOf(manifest)}/link`]);
+  });
+
+  it("is watched before a tag of V1 is read, so that both protocols' pushes are seen", async () => {
+    const image = imageOf(await tarOf("file", 10));
+    const id = parseImageId(image.id);
+    await registry.push.putDocument(parseImageDocument(id, image.json), async () => await Promise.resolve(true));
+    await registry.push.putLayer(id, image.layer, false);
+    const payload = digestOf(Buffer.concat([image.json, Buffer.from("\n"), await gathered(image.layer())]));
+    await registry.push.putChecksum(id, { kind: "payload", value: payload });
+    const [repository, tag] = [parseRepositoryName("some/image"), parseTagName("v2")];
+    await registry.tags.put(repository, tag, id, "{}");
+    steps.length = 0;
+    await registry.manifests.get(name, parseReference("v2"), watch);
+    const keys = [`${folder}/_manifests/tags/v2/current/link`, "repositories/some/image/tag_v2"];
+    for (const key of keys) {
+      const read = steps.findIndex((step) => step.endsWith(key) && !step.startsWith("watch "));
+      expect(steps.indexOf(`watch ${key}`), key)
+        .to.be.at.least(0)
+        .and.lessThan(read);
+    }
   });
 
   it("is watched before a blob is looked for", async () => {

@@ -100,7 +100,19 @@ export class Bridge {
     return { image, manifest: name ? await this.#linked(name, image, manifest) : manifest, names };
   }
 
-  /** Translates an image for V2 beside other work; that it can't be is told to those who ask for it. */
+  /**
+   * What is wrong with a tag of V1 as far as it can be told without reading layers: rejects like `prepare`, and writes
+   * nothing. `manifest` is undefined while the tag is to be prepared.
+   */
+  async look(
+    repository: RepositoryName,
+    tag: TagName,
+  ): Promise<{ readonly image: ImageId; readonly manifest: Digest | undefined }> {
+    const image = await this.#tags.image(repository, tag);
+    return { image, manifest: await this.#toOci.look(image) };
+  }
+
+  /** Translates an image for V2 beside other work; whoever asks for it later is told again why it can't be. */
   prepareLater(image: ImageId): void {
     this.#background.add(image, async () => await this.#toOci.manifestOf(image));
   }

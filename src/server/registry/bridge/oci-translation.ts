@@ -63,13 +63,21 @@ export class OciTranslation {
    * the image that is to blame. `thorough` looks at all ancestors and all content again, although nobody changes them.
    */
   async manifestOf(image: ImageId, how?: "thorough"): Promise<Digest> {
-    await this.#requireComplete(image);
     const source = await this.#records.source(image);
     if (source?.isTop === true && (await this.#blobs.has(source.manifest))) return source.manifest;
     const known = await this.#records.translation(image);
-    // A shared run may have begun before something was repaired; then the next one finds out.
     if (known && (await this.#isCurrent(image, known, how))) return outcome(known);
     return await this.#runs.run(image, async () => await this.#translate(image));
+  }
+
+  /**
+   * The manifest that was made of the image and still counts; undefined when none was made. Reads no layer and writes
+   * nothing, but rejects like `manifestOf` as far as that can be told so.
+   */
+  async look(image: ImageId): Promise<Digest | undefined> {
+    const inputs = identityOf(await this.#inputs(image));
+    const known = await this.#records.translation(image);
+    return known?.inputs === inputs ? outcome(known) : undefined;
   }
 
   /** The manifest that was made of the image, without making one. */
@@ -126,6 +134,7 @@ export class OciTranslation {
 
   /** Those of the image and all that it is built on, base first. */
   async #inputs(image: ImageId): Promise<readonly Input[]> {
+    await this.#requireComplete(image);
     const ids = [...(await this.#ancestry(image))].reverse();
     const inputs: Input[] = [];
     for await (const group of groups(ids, imagesAtOnce)) {
