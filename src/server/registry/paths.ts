@@ -39,6 +39,7 @@ import type { OciName, OciTag } from "./oci-names.ts";
  *     adopted/<key>                                which blob a file of an old store is
  *     v2/referrers/<name>/_subjects/<algorithm>/<hex>/<manifest>  descriptor of a manifest with that subject
  *     v1/images/<id>/contested                     several clients pushed the image at the same time
+ *     v1/images/<id>/checked                       whether an old image's layer is what its checksum says
  *     v1/images/<id>/manifest                      the manifest that was made of the image, or why none can be
  *     v1/images/<id>/source                        the manifest that the image is made of, and its place in that chain
  *     v1/manifests/<algorithm>/<hex>               the image that a manifest was made of, or is shown as
@@ -86,6 +87,9 @@ export const contestedKey = (id: ImageId): string => `_registryctl/v1/images/${i
 /** What the image is called in V2: a manifest that was made of it. */
 export const imageManifestKey = (id: ImageId): string => `_registryctl/v1/images/${id}/manifest`;
 
+/** What reading the layer of an old image has shown. */
+export const imageCheckKey = (id: ImageId): string => `_registryctl/v1/images/${id}/checked`;
+
 /** Of which manifest an image was derived. */
 export const imageSourceKey = (id: ImageId): string => `_registryctl/v1/images/${id}/source`;
 
@@ -95,6 +99,8 @@ export const manifestImageKey = (digest: Digest): string => `_registryctl/v1/man
 export const layerFactsKey = (digest: Digest): string => `_registryctl/layers/${digestPath(digest)}`;
 
 export const adoptedKey = (key: string): string => `_registryctl/adopted/${key}`;
+
+export const imagesPrefix = "images";
 
 export const repositoriesPrefix = "repositories";
 

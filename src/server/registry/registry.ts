@@ -93,9 +93,10 @@ export function createRegistry(parts: RegistryParts): Registry {
     toV1,
     onError: parts.onUntranslated ?? (() => undefined),
   });
+  const v1Names = new V1Names({ driver, tags: own.tags });
   const shared = {
     repositories: new SharedRepositories({ ...own, events, bridge }),
-    ociTags: new SharedOciTags({ ...own, bridge }),
+    ociTags: new SharedOciTags({ ...own, v1Names, bridge }),
   };
   const referrers = new Referrers({ driver, documents, tags: ociTags });
   return {
@@ -117,7 +118,7 @@ export function createRegistry(parts: RegistryParts): Registry {
       allowSparseIndexes,
     }),
     referrers,
-    catalog: new SharedCatalog({ ...own, v1Names: new V1Names({ driver, tags: own.tags }) }),
+    catalog: new SharedCatalog({ ...own, v1Names }),
     bridge,
     own,
   };

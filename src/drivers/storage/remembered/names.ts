@@ -123,8 +123,8 @@ export class RememberedNames {
     list.load(names.length > most ? undefined : names);
     if (list.isVoid) return list;
     this.#drop(prefix);
-    // That there is nothing is not remembered.
-    if (names.length === 0) return list;
+    // That there is nothing is remembered of these few folders alone: whoever asks can name any others.
+    if (names.length === 0 && !this.#memory.folders.includes(prefix)) return list;
     this.#lists.set(prefix, { list, weight: 0 });
     this.#weigh(prefix);
     return list;

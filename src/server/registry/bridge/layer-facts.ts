@@ -87,17 +87,17 @@ export class LayerFacts {
 
   /**
    * Makes the file of an old store at `key` a blob too, without a second copy where the storage can share it; the file
-   * stays as it is. It is read once, as long as it does not change. Rejects with LAYER_UNSUPPORTED, with the driver's
-   * NOT_FOUND, or with a fault when it changes meanwhile.
+   * stays as it is. It is read once, as long as it does not change; `through` sees what is read. Rejects with
+   * LAYER_UNSUPPORTED, with the driver's NOT_FOUND, or with a fault when it changes meanwhile.
    */
-  async adoptFile(key: string): Promise<ReadableLayer> {
-    return readable(await once(this.#examining, key, async () => await this.#adopt(key)));
+  async adoptFile(key: string, through: Passing = unseen): Promise<ReadableLayer> {
+    return readable(await once(this.#examining, key, async () => await this.#adopt(key, through)));
   }
 
-  async #adopt(key: string): Promise<Examination> {
+  async #adopt(key: string, through: Passing): Promise<Examination> {
     const file = await this.#identity(key);
     const known = await this.#adopted(key, file);
-    const layer = known ?? (await this.#examine(async () => await this.#driver.read(key), "sha256"));
+    const layer = known ?? (await this.#examine(async () => through(await this.#driver.read(key)), "sha256"));
     if (known === undefined && (await this.#identity(key)) !== file)
       throw new Error(`${key} changed while it was read`);
     if (isReadable(layer)) await this.#blobs.share(key, layer.digest, layer.size);
@@ -160,6 +160,11 @@ export class LayerFacts {
     await this.#documents.write(layerFactsKey(digest), JSON.stringify({ reader, ...record }));
   }
 }
+
+/** What the bytes of a layer pass on their way to whoever reads it. */
+export type Passing = (layer: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>;
+
+const unseen: Passing = (layer) => layer;
 
 /** Lets those who ask for the same thing at the same time share one run. */
 async function once<T>(running: Map<string, Promise<T>>, name: string, work: () => Promise<T>): Promise<T> {

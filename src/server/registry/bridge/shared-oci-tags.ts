@@ -9,12 +9,14 @@ import type { Tags } from "../tags.ts";
 import type { Bridge } from "./bridge.ts";
 import { merged } from "./merged.ts";
 import { v1RepositoryOf, v1TagOf } from "./names.ts";
+import type { V1Names } from "./v1-names.ts";
 
 /** The tags of a repository as V2 clients see them: V2's, and those of V1 that V2 has not. */
 export class SharedOciTags implements Pick<OciTags, "digest" | "delete" | "remove" | "naming" | "list"> {
   readonly #own: OciTags;
   readonly #tags: Tags;
   readonly #repositories: Repositories;
+  readonly #v1Names: V1Names;
   readonly #bridge: Bridge;
 
   constructor(parts: {
@@ -22,11 +24,13 @@ export class SharedOciTags implements Pick<OciTags, "digest" | "delete" | "remov
     readonly ociTags: OciTags;
     readonly tags: Tags;
     readonly repositories: Repositories;
+    readonly v1Names: V1Names;
     readonly bridge: Bridge;
   }) {
     this.#own = parts.ociTags;
     this.#tags = parts.tags;
     this.#repositories = parts.repositories;
+    this.#v1Names = parts.v1Names;
     this.#bridge = parts.bridge;
   }
 
@@ -79,6 +83,7 @@ export class SharedOciTags implements Pick<OciTags, "digest" | "delete" | "remov
   /** Those that V2 can spell, in byte order, beyond `after`. */
   async #v1Tags(repository: RepositoryName, after = ""): Promise<readonly OciTag[]> {
     const tags = new Set<OciTag>();
+    if (!(await this.#v1Names.hasAny())) return [];
     for await (const tag of this.#tags.names(repository)) if (isOciTag(tag) && tag > after) tags.add(tag);
     return [...tags].sort();
   }

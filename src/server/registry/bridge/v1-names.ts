@@ -20,7 +20,7 @@ export class V1Names {
     this.#tags = tags;
   }
 
-  /** Whether V1 may have any repository. One lookup. */
+  /** Whether V1 may have any repository. One lookup, and none where it is remembered. */
   async hasAny(): Promise<boolean> {
     for await (const folder of this.#driver.children(repositoriesPrefix)) return folder !== "";
     return false;
