@@ -18,6 +18,8 @@ export interface StorageDefinition {
    * `tenure` is for a process that has claimed the store, and is the first of its group to open it.
    */
   open(settings: unknown, tenure?: Tenure): Promise<StorageDriver>;
+  /** As `open`, for one who only reads: changes nothing in the store. Absent where `open` itself doesn't. */
+  readonly openToRead?: (settings: unknown) => Promise<StorageDriver>;
   /**
    * Claims the store for a process, before it opens it. Absent where nobody could tell who else changes the store.
    * Rejects only with a `ZodError`.
@@ -27,16 +29,18 @@ export interface StorageDefinition {
 
 /** Makes a definition whose `open` and `claim` get settings that its own schema has parsed. */
 export function defineStorage<Options extends z.ZodObject>(
-  definition: Omit<StorageDefinition, "options" | "open" | "claim"> & {
+  definition: Omit<StorageDefinition, "options" | "open" | "openToRead" | "claim"> & {
     readonly options: Options;
     readonly open: (options: z.output<Options>, tenure?: Tenure) => Promise<StorageDriver>;
+    readonly openToRead?: (options: z.output<Options>) => Promise<StorageDriver>;
     readonly claim?: (options: z.output<Options>, member: Member) => Promise<Claim>;
   },
 ): StorageDefinition {
-  const { claim, ...others } = definition;
+  const { claim, openToRead, ...others } = definition;
   return {
     ...others,
     open: async (settings, tenure) => await definition.open(definition.options.parse(settings), tenure),
+    ...(openToRead && { openToRead: async (settings) => await openToRead(definition.options.parse(settings)) }),
     ...(claim && { claim: async (settings, member) => await claim(definition.options.parse(settings), member) }),
   };
 }

@@ -22,3 +22,10 @@ export async function* exactly(source: AsyncIterable<Uint8Array>, size?: number)
   }
   if (size !== undefined && seen !== size) throw new SizeMismatch(size, String(seen));
 }
+
+/** All that `source` yields, in one piece. Fails as `exactly` does. */
+export async function gathered(source: AsyncIterable<Uint8Array>, size: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of exactly(source, size)) chunks.push(chunk);
+  return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
+}

@@ -8,7 +8,7 @@ import { resolveRange } from "./byte-range.ts";
 import type { Tenure } from "./claim.ts";
 import { defineStorage } from "./define.ts";
 import type { Append, ByteRange, Entry, Stat, StorageDriver } from "./driver.ts";
-import { exactly } from "./exact-size.ts";
+import { exactly, gathered } from "./exact-size.ts";
 import { appendToFile } from "./local/append.ts";
 import { Changes } from "./local/changes.ts";
 import { claimFolder } from "./local/claim.ts";
@@ -23,6 +23,7 @@ import { copyDurably } from "./local/placement.ts";
 import { journalFolder, ownFolder, StoreTree, temporaryFolder } from "./local/store-tree.ts";
 import { Temporaries } from "./local/temporaries.ts";
 import { walkNames, walkObjects } from "./local/walk.ts";
+import { readOnly } from "./read-only.ts";
 
 const features = { redirect: false, localFiles: true } as const;
 
@@ -53,6 +54,7 @@ export const local = defineStorage({
   claim: async ({ storage_path: path, shared }, member) =>
     await claimFolder(join(resolve(path), ownFolder, "servers"), member, shared ? "shared is on" : undefined),
   open: async ({ storage_path: path, min_free: minFree }, tenure) => await openLocal(path, minFree, tenure),
+  openToRead: async ({ storage_path: path }) => await openLocalToRead(path),
 });
 
 /**
@@ -63,24 +65,36 @@ export const local = defineStorage({
 export async function openLocal(path: string, minFree = 0, tenure?: Tenure): Promise<StorageDriver> {
   try {
     await mkdir(path, { recursive: true });
-    const root = await realpath(path);
-    const temporaries = await Temporaries.in(join(root, ownFolder, temporaryFolder));
-    const folders = new Folders(root);
+    const { root, temporaries, folders } = await foundations(path);
     const journal =
       tenure &&
       (await openJournal(await journaled(join(root, ownFolder, journalFolder), folders), temporaries, tenure));
     const changes = new Changes(folders, temporaries, journal);
-    return new LocalStorage({
-      shownRoot: resolve(path),
-      temporaries,
-      folders,
-      journal,
-      changes,
-      space: new FreeSpace(root, minFree),
-    });
+    const space = new FreeSpace(root, minFree);
+    // Beside the work, not before it. What can't be removed now is tried again at the next start.
+    const cleaning = temporaries.cleanUp().catch(() => undefined);
+    return new LocalStorage({ shownRoot: resolve(path), temporaries, folders, journal, changes, space, cleaning });
   } catch (error) {
     throw writeFailure(path, error);
   }
+}
+
+/** Opens the store in the folder `path` and changes nothing in it, now or later. Rejects with NOT_FOUND when it is missing. */
+export async function openLocalToRead(path: string): Promise<StorageDriver> {
+  try {
+    const { root, temporaries, folders } = await foundations(path);
+    const [changes, space] = [new Changes(folders, temporaries, undefined), new FreeSpace(root, 0)];
+    const rest = { journal: undefined, cleaning: Promise.resolve() };
+    return readOnly(new LocalStorage({ shownRoot: resolve(path), temporaries, folders, changes, space, ...rest }));
+  } catch (error) {
+    throw readFailure(path, error);
+  }
+}
+
+async function foundations(path: string) {
+  const root = await realpath(path);
+  const temporaries = await Temporaries.in(join(root, ownFolder, temporaryFolder));
+  return { root, temporaries, folders: new Folders(root) };
 }
 
 /** Up to so many bytes an object is written at once: it is in memory as a whole before anything is done. */
@@ -93,30 +107,18 @@ interface Parts {
   readonly changes: Changes;
   readonly journal: Journal | undefined;
   readonly space: FreeSpace;
+  readonly cleaning: Promise<unknown>;
 }
 
 class LocalStorage implements StorageDriver {
   readonly name = "local";
   readonly features = features;
   readonly #tree: StoreTree;
-  readonly #shownRoot: string;
-  readonly #temporaries: Temporaries;
-  readonly #folders: Folders;
-  readonly #changes: Changes;
-  readonly #journal: Journal | undefined;
-  readonly #space: FreeSpace;
-  readonly #cleaning: Promise<void>;
+  readonly #parts: Parts;
 
   constructor(parts: Parts) {
     this.#tree = new StoreTree(parts.folders);
-    this.#shownRoot = parts.shownRoot;
-    this.#temporaries = parts.temporaries;
-    this.#folders = parts.folders;
-    this.#changes = parts.changes;
-    this.#journal = parts.journal;
-    this.#space = parts.space;
-    // Beside the work, not before it. What can't be removed now is tried again at the next start.
-    this.#cleaning = parts.temporaries.cleanUp().catch(() => undefined);
+    this.#parts = parts;
   }
 
   async read(key: string, range?: ByteRange): Promise<Readable> {
@@ -125,7 +127,7 @@ class LocalStorage implements StorageDriver {
     try {
       // Without O_NONBLOCK, opening a pipe would wait for its writer.
       handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-      const [file, plain] = await Promise.all([handle.stat(), this.#folders.isPlain(dirname(path))]);
+      const [file, plain] = await Promise.all([handle.stat(), this.#parts.folders.isPlain(dirname(path))]);
       if (!plain || !file.isFile()) throw notFound(key);
       return streamFile(handle, resolveRange(range, file.size));
     } catch (error) {
@@ -136,13 +138,13 @@ class LocalStorage implements StorageDriver {
 
   async write(key: string, source: AsyncIterable<Uint8Array>, size?: number): Promise<Stat> {
     const path = this.#tree.path(key);
-    await this.#space.require();
+    await this.#parts.space.require();
     if (size !== undefined && size <= smallest) {
       const content = await gathered(source, size);
-      return await inWrite(key, this.#changes.put(key, path, content));
+      return await inWrite(key, this.#parts.changes.put(key, path, content));
     }
     // In the store's own file system: there a rename is all or nothing.
-    const temporary = await inWrite(key, this.#temporaries.create());
+    const temporary = await inWrite(key, this.#parts.temporaries.create());
     try {
       let file: Stat;
       try {
@@ -155,8 +157,8 @@ class LocalStorage implements StorageDriver {
       }
       await inWrite(
         key,
-        this.#changes.make([key], async () => {
-          await this.#changes.place(temporary.path, path);
+        this.#parts.changes.make([key], async () => {
+          await this.#parts.changes.place(temporary.path, path);
         }),
       );
       return file;
@@ -168,12 +170,12 @@ class LocalStorage implements StorageDriver {
 
   readonly append: Append = async (key, size, source) => {
     const path = this.#tree.path(key);
-    await this.#space.require();
+    await this.#parts.space.require();
     const append = async (): Promise<void> => {
-      await appendToFile(path, key, { size, source }, this.#folders);
+      await appendToFile(path, key, { size, source }, this.#parts.folders);
     };
     // No turn is held while a client sends, unless it must be.
-    await (this.#journal?.has(key) ? this.#changes.make([key], append) : append());
+    await (this.#parts.journal?.has(key) ? this.#parts.changes.make([key], append) : append());
   };
 
   async stat(key: string): Promise<Stat> {
@@ -195,12 +197,12 @@ class LocalStorage implements StorageDriver {
     const [path, target] = [this.#tree.path(from), this.#tree.path(to)];
     await this.#tree.file(from);
     if (from === to) return;
-    await this.#changes.make([from, to], async () => {
+    await this.#parts.changes.make([from, to], async () => {
       const file = await this.#tree.file(from);
       if (await isLink(file, target)) {
         await unlink(path);
       } else {
-        await this.#changes.place(path, target).catch((error: unknown) => {
+        await this.#parts.changes.place(path, target).catch((error: unknown) => {
           throw codeOf(error) === "ENOENT" ? notFound(from, error) : writeFailure(to, error);
         });
       }
@@ -218,9 +220,9 @@ class LocalStorage implements StorageDriver {
 
   async delete(key: string): Promise<void> {
     const path = this.#tree.path(key);
-    await this.#changes.make([key], async () => {
+    await this.#parts.changes.make([key], async () => {
       try {
-        if (!(await this.#folders.isPlain(dirname(path)))) return;
+        if (!(await this.#parts.folders.isPlain(dirname(path)))) return;
         await unlink(path);
       } catch (error) {
         const failure = readFailure(key, error);
@@ -238,41 +240,41 @@ class LocalStorage implements StorageDriver {
 
   localPath(key: string): string {
     this.#tree.path(key);
-    return join(this.#shownRoot, key);
+    return join(this.#parts.shownRoot, key);
   }
 
   async ping(): Promise<void> {
     try {
-      const { path, handle } = await this.#temporaries.create();
+      const { path, handle } = await this.#parts.temporaries.create();
       try {
         await handle.write("probe").finally(() => handle.close());
       } finally {
         await rm(path, { force: true });
       }
     } catch (error) {
-      throw writeFailure(this.#shownRoot, error);
+      throw writeFailure(this.#parts.shownRoot, error);
     }
   }
 
   async close(): Promise<void> {
-    await this.#cleaning;
-    await this.#journal?.close();
-    await this.#temporaries.close();
+    await this.#parts.cleaning;
+    await this.#parts.journal?.close();
+    await this.#parts.temporaries.close();
   }
 
   async #duplicate(from: string, to: string, make: typeof copyDurably): Promise<void> {
     const [path, target] = [this.#tree.path(from), this.#tree.path(to)];
     await this.#tree.file(from);
-    const temporary = await inWrite(to, this.#temporaries.reserve());
+    const temporary = await inWrite(to, this.#parts.temporaries.reserve());
     try {
       await make(path, temporary).catch((error: unknown) => {
         throw codeOf(error) === "ENOENT" ? notFound(from, error) : writeFailure(to, error);
       });
-      await inWrite(from, this.#changes.settle(from, temporary));
+      await inWrite(from, this.#parts.changes.settle(from, temporary));
       await inWrite(
         to,
-        this.#changes.make([to], async () => {
-          await this.#changes.place(temporary, target);
+        this.#parts.changes.make([to], async () => {
+          await this.#parts.changes.place(temporary, target);
         }),
       );
     } finally {
@@ -285,13 +287,7 @@ class LocalStorage implements StorageDriver {
   async #vacate(path: string, key: string): Promise<void> {
     await inWrite(
       key,
-      this.#folders.removeEmptyAbove(path).then((folder) => this.#folders.settle(folder)),
+      this.#parts.folders.removeEmptyAbove(path).then((folder) => this.#parts.folders.settle(folder)),
     );
   }
-}
-
-async function gathered(source: AsyncIterable<Uint8Array>, size: number): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of exactly(source, size)) chunks.push(chunk);
-  return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
 }
