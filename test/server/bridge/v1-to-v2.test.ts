@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -5,6 +6,7 @@ import { Readable } from "node:stream";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { expect } from "chai";
 import { problem, pullImage } from "../../support/bridged-registry.ts";
+import { needs } from "../../support/needs.ts";
 import { digestOf } from "../../support/oci-image.ts";
 import { removeFolder, temporaryFolder, until } from "../../support/program.ts";
 import { startRegistry, type RegistryServer } from "../../support/registry-server.ts";
@@ -98,6 +100,27 @@ for (const storage of ["memory", "local"] as const) {
       expect(full.config.history.map(({ empty_layer }) => empty_layer)).to.deep.equal([undefined, true]);
       expect((await pullImage(server.client, "foo/bar", "empty")).manifest.layers.length).to.equal(1);
     });
+
+    for (const packer of ["xz", "bzip2"]) {
+      it(`are packed anew where V2 has no name for ${packer}, the same everywhere`, async function () {
+        needs(this, packer);
+        const archive = await tarOf("packed", 3000);
+        const image = imageOf(execFileSync(packer, ["-c"], { input: archive }));
+        await server.client.push("foo/bar", "v1", [image]);
+        const { digest, manifest, config } = await pullImage(server.client, "foo/bar", "v1");
+        expect(manifest.layers[0]?.mediaType).to.equal("application/vnd.oci.image.layer.v1.tar+gzip");
+        expect(config.rootfs.diff_ids).to.deep.equal([digestOf(archive)]);
+        const { body } = await server.client.expect([200], "GET", `/v2/foo/bar/blobs/${manifest.layers[0]!.digest}`);
+        expect(gunzipSync(body).equals(archive)).to.equal(true);
+        const other = await startRegistry();
+        try {
+          await other.client.push("foo/bar", "v1", [image]);
+          expect((await pullImage(other.client, "foo/bar", "v1")).digest).to.equal(digest);
+        } finally {
+          await other.close();
+        }
+      });
+    }
 
     it("may have chains of 40", async () => {
       await server.client.push("foo/bar", "v1", await smallChain(40, 100));

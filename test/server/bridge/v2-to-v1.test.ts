@@ -238,3 +238,25 @@ for (const storage of ["memory", "local"] as const) {
     });
   });
 }
+
+describe("images of several platforms, pulled through V1", function () {
+  this.timeout(30_000);
+
+  it("are those of the platform that is configured", async () => {
+    const server = await startRegistry({ v1_platform: "linux/arm/v7" });
+    try {
+      const manifests = [];
+      for (const platform of [{ architecture: "amd64" }, { architecture: "arm", variant: "v7" }]) {
+        const layers = [sampleLayer(platform.architecture)];
+        const { bytes, digest } = await pushImage(server.client, "foo/bar", platform.architecture, layers, platform);
+        const mediaType = "application/vnd.oci.image.manifest.v1+json";
+        manifests.push({ mediaType, digest, size: bytes.length, platform: { os: "linux", ...platform } });
+      }
+      await pushManifest(server.client, "foo/bar", "all", { schemaVersion: 2, manifests }, indexType);
+      const [image] = await server.client.pull("foo/bar", "all");
+      expect(unpack(image!.json)).to.include({ architecture: "arm", variant: "v7" });
+    } finally {
+      await server.close();
+    }
+  });
+});
