@@ -75,7 +75,11 @@ class RememberedStorage implements RememberingStorage {
     this.#coherence = coherence;
     this.#admits = admits;
     this.#largest = largest;
-    this.#watches = new Watches({ admits: (key) => admits(key) !== undefined, lifetime: objectLifetime });
+    this.#watches = new Watches({
+      admits: (key) => admits(key) !== undefined,
+      admitsBelow: (folder) => this.#names.covers(folder),
+      lifetime: objectLifetime,
+    });
     this.#objects = new RememberedObjects({ bytes: objectBytes, lifetime: objectLifetime });
     this.#names = new RememberedNames({ driver, coherence, folders, most: names, lifetime: namesLifetime });
     coherence.listen((keys) => {
@@ -114,8 +118,8 @@ class RememberedStorage implements RememberingStorage {
 
   async stat(key: string): Promise<Stat> {
     if (!this.#coherence.isExclusive || this.#admits(key) === undefined) return await this.#driver.stat(key);
-    const known = this.#objects.find(key);
-    if (known) return known.stat;
+    const known = this.#objects.stat(key);
+    if (known) return known;
     const { stat } = await this.#observed(key, async () => ({ stat: await this.#driver.stat(key), bytes: undefined }));
     return stat;
   }
@@ -163,10 +167,10 @@ class RememberedStorage implements RememberingStorage {
 
   /** The whole content of a small object, or undefined when it is none. */
   async #content(key: string): Promise<Buffer | undefined> {
-    const known = this.#objects.find(key);
-    if (known?.bytes) return known.bytes;
+    const known = this.#objects.content(key);
+    if (known) return known;
     const { bytes } = await this.#observed(key, async () => {
-      const stat = known?.stat ?? (await this.#driver.stat(key));
+      const stat = this.#objects.stat(key) ?? (await this.#driver.stat(key));
       if (stat.size > this.#largest) return { stat, bytes: undefined };
       return { stat, bytes: await contentOf(await this.#driver.read(key), stat.size) };
     });

@@ -1,4 +1,5 @@
 import type { StorageDriver } from "../../drivers/storage/driver.ts";
+import { invalidWatch, type Watch } from "../../drivers/storage/watches.ts";
 import { groups } from "./groups.ts";
 import { isOciName, type OciName } from "./oci-names.ts";
 import { ociContentFolders, ociRepositoriesPrefix, ociReservedPrefix } from "./paths.ts";
@@ -16,9 +17,10 @@ export class Catalog {
 
   /**
    * The names in byte order, from the first beyond `after`, which need not exist. Of the store only the folders on the way
-   * to them are read, and not much further than they are taken.
+   * to them are read, and not much further than they are taken. What the answer depends on is added to `watch`.
    */
-  async *list(after = ""): AsyncGenerator<OciName> {
+  async *list(after = "", watch: Watch = invalidWatch): AsyncGenerator<OciName> {
+    watch.addBelow(ociRepositoriesPrefix);
     yield* this.#below("", after);
   }
 

@@ -52,8 +52,12 @@ export class OciTags {
     for await (const tag of this.list(name)) if ((await this.digest(name, tag)) === digest) yield tag;
   }
 
-  /** The tags in byte order, from the first beyond `after`, which need not exist. */
-  async *list(name: OciName, after?: string): AsyncGenerator<OciTag> {
+  /**
+   * The tags in byte order, from the first beyond `after`, which need not exist. What the answer depends on is added to
+   * `watch`.
+   */
+  async *list(name: OciName, after?: string, watch: Watch = invalidWatch): AsyncGenerator<OciTag> {
+    watch.addBelow(ociTagsPrefix(name));
     for await (const group of groups(this.#driver.children(ociTagsPrefix(name), after), atOnce)) {
       const tags = group.filter(isOciTag);
       const areThere = await Promise.all(tags.map(async (tag) => await this.#documents.has(ociTagKey(name, tag))));
@@ -66,7 +70,9 @@ export class OciTags {
     if (!(await this.hasRepository(name))) throw new RegistryError("NAME_UNKNOWN");
   }
 
-  async hasRepository(name: OciName): Promise<boolean> {
+  /** What the answer depends on is added to `watch`. */
+  async hasRepository(name: OciName, watch: Watch = invalidWatch): Promise<boolean> {
+    watch.addBelow(ociRepositoryPrefix(name));
     return await isRepositoryFolder(this.#driver, ociRepositoryPrefix(name));
   }
 

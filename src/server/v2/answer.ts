@@ -2,10 +2,12 @@ import type { Context } from "koa";
 import type { ErrorCode } from "../errors.ts";
 import type { Failure, Rendered } from "../http/errors.ts";
 
-/** Answers `value` as JSON. */
-export function answerJson(ctx: Context, value: unknown, type = "application/json"): void {
-  ctx.body = JSON.stringify(value);
+/** Answers `value` as JSON, and gives the body of the answer. */
+export function answerJson(ctx: Context, value: unknown, type = "application/json"): Buffer {
+  const body = Buffer.from(JSON.stringify(value));
+  ctx.body = body;
   ctx.set("Content-Type", type);
+  return body;
 }
 
 /** Codes of ours that the specification has another word for. */

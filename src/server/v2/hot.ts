@@ -37,15 +37,20 @@ const mostAnswers = 20_000;
 /** What an answer takes beside its body: headers, keys that are watched. */
 const overhead = 2048;
 
+/** Larger pages of lists are made anew, so that a few of them leave room for manifests. */
+const largestPage = 65_536;
+
 const path = /^\/v2\/[^%?#]+\/(?:manifests|blobs)\/[^/%?#]+$/;
+const listPath = /^\/v2\/(?:_catalog|[^%?#]+\/tags\/list)(?:\?[^#]{0,512})?$/;
 /** Requests with these are answered in other ways, or leave the connection in another state. */
 const special = ["range", "if-range", "if-none-match", "expect", "content-length", "transfer-encoding", "upgrade"];
 const ownHeader = "x-request-id";
 
 /**
  * Reading manifests is most of what a registry does, and going through all of the application most of what it costs. So
- * plain answers are kept as they were given, for as long as nothing that they were made from changes, and given again
- * without the application. Whatever is not quite plain goes through it, and its answer is the definition of ours.
+ * plain answers, pages of lists too, are kept as they were given, for as long as nothing that they were made from changes,
+ * and given again without the application. Whatever is not quite plain goes through it, and its answer is the definition
+ * of ours.
  */
 export class HotAnswers {
   readonly #parts: HotParts;
@@ -73,7 +78,8 @@ export class HotAnswers {
     }
     const isHead = method === "HEAD";
     if (!isHead && found.body === undefined) return false;
-    if (!this.#isPlain(request) || !this.#parts.access.trusts({ method, path: url, headers: request.headers })) {
+    const [path = ""] = url.split("?", 1);
+    if (!this.#isPlain(request) || !this.#parts.access.trusts({ method, path, headers: request.headers })) {
       return false;
     }
     response.writeHead(200, ["X-Request-Id", this.#parts.note(request, response), ...found.headers]);
@@ -82,8 +88,8 @@ export class HotAnswers {
   }
 
   /**
-   * Lets `give` answer with what it adds to the watch, and keeps a plain answer. `give` resolves with the body of the
-   * manifest, or undefined when the answer is one to HEAD alone.
+   * Lets `give` answer with what it adds to the watch, and keeps a plain answer. `give` resolves with the body, or undefined
+   * when the answer is one to HEAD alone.
    */
   async keep(ctx: Context, give: (watch: Watch) => Promise<Buffer | undefined>): Promise<void> {
     const watch = this.#parts.watch();
@@ -97,7 +103,8 @@ export class HotAnswers {
   }
 
   #keepAnswer({ req, res, url }: Context, body: Buffer | undefined, watch: Watch): boolean {
-    if (res.statusCode !== 200 || res.hasHeader("Connection") || !path.test(url) || !this.#isPlain(req)) return false;
+    if (res.statusCode !== 200 || res.hasHeader("Connection") || !this.#isPlain(req)) return false;
+    if (!path.test(url) && !(listPath.test(url) && body !== undefined && body.length <= largestPage)) return false;
     const names = res.getRawHeaderNames().filter((name) => name.toLowerCase() !== ownHeader);
     const headers = names.flatMap((name) => [res.getHeader(name) ?? ""].flat().flatMap((v) => [name, String(v)]));
     const answer = { headers, body, watch };

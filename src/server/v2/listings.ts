@@ -9,16 +9,22 @@ const mostTags = 100_000;
 const largestCatalogPage = 1000;
 
 /** The tags of a repository (OCI distribution 1.1, end-8) and the repositories of the registry (docker's `_catalog`). */
-export function listingRoutes(router: Router, { ociTags, catalog }: V2Parts): void {
+export function listingRoutes(router: Router, { ociTags, catalog, hot }: V2Parts): void {
   router.get("/v2/_catalog", async (ctx) => {
     const query = pageQuery(ctx, largestCatalogPage);
-    answerJson(ctx, { repositories: await page(ctx, catalog.list(query.last), query, (last) => ({ last })) });
+    await hot.keep(ctx, async (watch) => {
+      const names = catalog.list(query.last, watch);
+      return answerJson(ctx, { repositories: await page(ctx, names, query, (last) => ({ last })) });
+    });
   });
 
   router.get("/v2/*name/tags/list", async (ctx) => {
     const name = parseOciName(ctx.params["name"] ?? "");
-    await ociTags.requireRepository(name);
-    const query = pageQuery(ctx, mostTags);
-    answerJson(ctx, { name, tags: await page(ctx, ociTags.list(name, query.last), query, (last) => ({ last })) });
+    await hot.keep(ctx, async (watch) => {
+      await ociTags.requireRepository(name, watch);
+      const query = pageQuery(ctx, mostTags);
+      const tags = ociTags.list(name, query.last, watch);
+      return answerJson(ctx, { name, tags: await page(ctx, tags, query, (last) => ({ last })) });
+    });
   });
 }

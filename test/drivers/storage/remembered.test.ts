@@ -189,6 +189,24 @@ describe("remembered storage", () => {
     expect([odd.isValid, store.watch("_registryctl/uploads/x").isValid]).to.deep.equal([false, false]);
   });
 
+  it("has watches of folders that end with any change below them, and with none beside them", async () => {
+    const { store } = opened();
+    const below = (folder: string) => {
+      const watch = store.watch();
+      watch.addBelow(folder);
+      return watch;
+    };
+    const [watch, all, other] = [below(tags), below("docker/registry/v2/repositories"), below(`${tags}/late`)];
+    await put(store, link, "x");
+    expect([watch.isValid, all.isValid, other.isValid]).to.deep.equal([false, false, true]);
+    const again = below(tags);
+    await store.delete(link);
+    expect([again.isValid, other.isValid]).to.deep.equal([false, true]);
+    other.close();
+    expect(other.isValid).to.equal(false);
+    expect(below("_registryctl").isValid, "nothing is told of uploads").to.equal(false);
+  });
+
   it("notices after a while what was changed behind its back", async () => {
     const { inner, store } = opened({ objectLifetime: 20, namesLifetime: 40 });
     await put(store, link, "x");

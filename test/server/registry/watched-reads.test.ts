@@ -53,6 +53,7 @@ describe("what reads depend on", () => {
   const watch: Watch = {
     isValid: true,
     add: (key) => steps.push(`watch ${key}`),
+    addBelow: (folder) => steps.push(`watch ${folder}`),
     close: () => undefined,
   };
   const folder = "docker/registry/v2/repositories/some/image";

@@ -9,6 +9,7 @@ import { HotAnswers } from "../../../src/server/v2/hot.ts";
 import { digestOf, imageManifest, pushBlob, pushManifest } from "../../support/oci-image.ts";
 import { seededRandom } from "../../support/random.ts";
 import { startRegistry, type RegistryServer } from "../../support/registry-server.ts";
+import { V1Client } from "../../support/v1-client.ts";
 
 const path = "/v2/a/manifests/v1";
 
@@ -49,7 +50,7 @@ describe("HotAnswers", () => {
         if (failing) throw new Error("the storage fails");
         if (changing) watches.invalidate(["tag"]);
         ctx.status = status;
-        const body = Buffer.from(`answer ${applied}`);
+        const body = Buffer.from(`answer ${applied}`.padEnd(Number(ctx.query["size"] ?? 0)));
         if (status === 200) ctx.body = body;
         ctx.set("Content-Type", "text/x-answer");
         return ctx.path.includes("/blobs/") ? undefined : body;
@@ -135,7 +136,9 @@ describe("HotAnswers", () => {
   const unusual: Readonly<Record<string, readonly [string, RequestInit]>> = {
     "a query": [`${path}?n=1`, {}],
     "percent-encoding": ["/v2/a/manifests/v%31", {}],
-    "another resource": ["/v2/a/tags/list", {}],
+    "another resource": ["/v2/a/tags/other", {}],
+    "a long query": [`/v2/a/tags/list?last=${"a".repeat(600)}`, {}],
+    "a large page": ["/v2/a/tags/list?size=100000", {}],
     "a range": [path, { headers: { Range: "bytes=0-1" } }],
     "an ETag": [path, { headers: { "If-None-Match": "*" } }],
     "a client of V1": [path, { headers: { "User-Agent": "docker/1.5.0" } }],
@@ -151,6 +154,15 @@ describe("HotAnswers", () => {
       expect(applied).to.equal(4);
     });
   }
+
+  it("gives pages of lists again, each by its own query", async () => {
+    const pages = ["/v2/_catalog", "/v2/_catalog?last=a%2Fb&n=2", "/v2/a/tags/list?n=1", "/v2/a/tags/list?n=2"];
+    for (let round = 0; round < 2; round += 1) {
+      for (const [index, url] of pages.entries()) expect((await get(url)).body).to.equal(`answer ${index + 1}`);
+    }
+    watches.invalidate(["tag"]);
+    expect((await get(pages[0])).body).to.equal("answer 5");
+  });
 
   it("lets a connection be closed, and keeps no answer of the last request on one", async () => {
     closing = true;
@@ -200,6 +212,32 @@ describe("V2 hot answers of a registry", () => {
     await askOften("manifests/moving");
     await server.client.expect([202], "DELETE", `/v2/${name}/manifests/moving`);
     expect(await ask("manifests/moving")).to.equal(404);
+  });
+
+  it("show lists of tags and repositories as they are, whichever protocol changes them", async () => {
+    const image = "ab".repeat(32);
+    const v1 = new V1Client(server.url);
+    await v1.expect([200], "PUT", `/v1/images/${image}/json`, { body: Buffer.from(JSON.stringify({ id: image })) });
+    const list = async (url: string) => {
+      for (let n = 0; n < 2; n += 1) await (await fetch(`${server.url}${url}`)).arrayBuffer();
+      const answer = (await (await fetch(`${server.url}${url}`)).json()) as Readonly<Record<string, unknown>>;
+      return answer["tags"] ?? answer["repositories"] ?? "none";
+    };
+    const tags = "/v2/zz/a/tags/list?n=100";
+    const catalog = "/v2/_catalog?n=100&last=zz";
+    const lists = async () => [await list(tags), await list(catalog)];
+    expect(await lists()).to.deep.equal(["none", []]);
+    await pushManifest(server.client, "zz/a", "v2", await imageManifest(server.client, "zz/a", "one"));
+    expect(await lists()).to.deep.equal([["v2"], ["zz/a"]]);
+    await v1.expect([200], "PUT", "/v1/repositories/zz/a/tags/v1", { body: Buffer.from(JSON.stringify(image)) });
+    await v1.expect([200], "PUT", "/v1/repositories/zz/b/tags/v1", { body: Buffer.from(JSON.stringify(image)) });
+    expect(await lists()).to.deep.equal([
+      ["v1", "v2"],
+      ["zz/a", "zz/b"],
+    ]);
+    await server.client.expect([202], "DELETE", "/v2/zz/a/manifests/v2");
+    await v1.expect([200], "DELETE", "/v1/repositories/zz/b/tags/v1");
+    expect(await lists()).to.deep.equal([["v1"], ["zz/a"]]);
   });
 
   it("show a deleted manifest at once, under its tags too", async () => {

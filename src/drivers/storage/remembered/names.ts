@@ -38,9 +38,13 @@ export class RememberedNames {
 
   /** Like a driver's. */
   children(prefix: string, after?: string): AsyncIterable<string> {
-    const { driver, folders } = this.#memory;
-    const remembers = this.#isExclusive() && folders.some((folder) => prefix === folder || isBelow(prefix, folder));
-    return remembers ? this.#children(prefix, after) : driver.children(prefix, after);
+    const { driver } = this.#memory;
+    return this.#isExclusive() && this.covers(prefix) ? this.#children(prefix, after) : driver.children(prefix, after);
+  }
+
+  /** Whether the names in the folder may be remembered; then every change below it concerns. */
+  covers(prefix: string): boolean {
+    return this.#memory.folders.some((folder) => prefix === folder || isBelow(prefix, folder));
   }
 
   /** Whether a change of the object may change a list. */

@@ -10,9 +10,16 @@ export interface RememberedObject {
 /** Bytes that an entry takes beside its key and content, roughly. */
 const overhead = 300;
 
+/** An object as it is kept: small buffers of their own, or parts of shared ones, take many times their content. */
+interface Entry {
+  readonly stat: Stat;
+  readonly bytes: string | undefined;
+  readonly until: number;
+}
+
 /** What was last seen of objects: the most recently used of them, within so many bytes, for so many milliseconds. */
 export class RememberedObjects {
-  readonly #entries: LRUCache<string, RememberedObject & { readonly until: number }>;
+  readonly #entries: LRUCache<string, Entry>;
   readonly #lifetime: number;
 
   constructor({ bytes, lifetime }: { readonly bytes: number; readonly lifetime: number }) {
@@ -23,18 +30,27 @@ export class RememberedObjects {
     });
   }
 
-  find(key: string): RememberedObject | undefined {
-    const entry = this.#entries.get(key);
-    return entry && performance.now() < entry.until ? entry : undefined;
+  stat(key: string): Stat | undefined {
+    return this.#find(key)?.stat;
+  }
+
+  content(key: string): Buffer | undefined {
+    const bytes = this.#find(key)?.bytes;
+    return bytes === undefined ? undefined : Buffer.from(bytes, "latin1");
   }
 
   keep(key: string, { stat, bytes }: RememberedObject): void {
-    this.#entries.set(key, { stat, bytes, until: performance.now() + this.#lifetime });
+    this.#entries.set(key, { stat, bytes: bytes?.toString("latin1"), until: performance.now() + this.#lifetime });
   }
 
   /** Without keys all. */
   forget(keys?: readonly string[]): void {
     if (!keys) this.#entries.clear();
     else for (const key of keys) this.#entries.delete(key);
+  }
+
+  #find(key: string): Entry | undefined {
+    const entry = this.#entries.get(key);
+    return entry && performance.now() < entry.until ? entry : undefined;
   }
 }

@@ -1,12 +1,17 @@
+import { invalidWatch, type Watch } from "../../../drivers/storage/watches.ts";
 import type { Catalog } from "../catalog.ts";
+import { groups } from "../groups.ts";
 import { repositoryOfText } from "../names.ts";
 import { isOciName, type OciName } from "../oci-names.ts";
 import type { OciTags } from "../oci-tags.ts";
+import { repositoriesPrefix } from "../paths.ts";
 import { merged } from "./merged.ts";
 import { ociNamesOf, v1RepositoryOf } from "./names.ts";
 import type { V1Names } from "./v1-names.ts";
 
 const library = "library/";
+/** So many names are looked at side by side. */
+const atOnce = 16;
 
 /** The repositories of both protocols, each once. */
 export class SharedCatalog implements Pick<Catalog, "list"> {
@@ -27,13 +32,16 @@ export class SharedCatalog implements Pick<Catalog, "list"> {
 
   /**
    * The names in byte order, from the first beyond `after`, which need not exist: V2's, and those of V1 that V2 can spell
-   * and that have a tag.
+   * and that have a tag. What the answer depends on is added to `watch`.
    */
-  async *list(after = ""): AsyncGenerator<OciName> {
-    if (!(await this.#v1Names.hasAny())) yield* this.#own.list(after);
+  async *list(after = "", watch: Watch = invalidWatch): AsyncGenerator<OciName> {
+    const own = this.#own.list(after, watch);
+    watch.addBelow(repositoriesPrefix);
+    if (!(await this.#v1Names.hasAny())) yield* own;
     else {
-      for await (const name of merged(this.#own.list(after), this.#v1Names.list(after))) {
-        if (await this.isListed(name)) yield name;
+      for await (const group of groups(merged(own, this.#v1Names.list(after)), atOnce)) {
+        const areListed = await Promise.all(group.map(async (name) => await this.isListed(name)));
+        yield* group.filter((_, index) => areListed[index]);
       }
     }
   }

@@ -4,6 +4,7 @@ import type { Digest } from "../digest.ts";
 import type { RepositoryName } from "../names.ts";
 import { isOciTag, type OciName, type OciTag } from "../oci-names.ts";
 import { noTag, type OciTags } from "../oci-tags.ts";
+import { repositoryFolders } from "../paths.ts";
 import type { Repositories } from "../repositories.ts";
 import type { Tags } from "../tags.ts";
 import type { Bridge } from "./bridge.ts";
@@ -66,17 +67,20 @@ export class SharedOciTags implements Pick<OciTags, "digest" | "delete" | "remov
     }
   }
 
-  /** In byte order, from the first beyond `after`, which need not exist. */
-  async *list(name: OciName, after = ""): AsyncGenerator<OciTag> {
-    const repository = v1RepositoryOf(name);
+  /**
+   * In byte order, from the first beyond `after`, which need not exist. What the answer depends on is added to `watch`.
+   */
+  async *list(name: OciName, after = "", watch: Watch = invalidWatch): AsyncGenerator<OciTag> {
+    const repository = watchedRepository(name, watch);
+    const own = this.#own.list(name, after, watch);
     const inV1 = repository ? await this.#v1Tags(repository, after) : [];
-    yield* inV1.length === 0 ? this.#own.list(name, after) : merged(this.#own.list(name, after), inV1);
+    yield* inV1.length === 0 ? own : merged(own, inV1);
   }
 
-  /** Rejects with NAME_UNKNOWN when neither protocol knows the repository. */
-  async requireRepository(name: OciName): Promise<void> {
-    if (await this.#own.hasRepository(name)) return;
-    const repository = v1RepositoryOf(name);
+  /** Rejects with NAME_UNKNOWN when neither protocol knows the repository. What the answer depends on is added to `watch`. */
+  async requireRepository(name: OciName, watch: Watch = invalidWatch): Promise<void> {
+    if (await this.#own.hasRepository(name, watch)) return;
+    const repository = watchedRepository(name, watch);
     if (!repository || !(await this.#repositories.exists(repository))) throw new RegistryError("NAME_UNKNOWN");
   }
 
@@ -87,4 +91,11 @@ export class SharedOciTags implements Pick<OciTags, "digest" | "delete" | "remov
     for await (const tag of this.#tags.names(repository)) if (isOciTag(tag) && tag > after) tags.add(tag);
     return [...tags].sort();
   }
+}
+
+/** What V1 calls the repository; all that V1 has of it is watched. */
+function watchedRepository(name: OciName, watch: Watch): RepositoryName | undefined {
+  const repository = v1RepositoryOf(name);
+  if (repository) for (const folder of repositoryFolders(repository)) watch.addBelow(folder);
+  return repository;
 }
