@@ -4,7 +4,6 @@ import { openReporters } from "../drivers/report/index.ts";
 import type { Reporter } from "../drivers/report/reporter.ts";
 import type { SearchIndex } from "../drivers/search/search-index.ts";
 import { openSearchIndex } from "../drivers/search/index.ts";
-import type { Tenure } from "../drivers/storage/claim.ts";
 import type { Coherence } from "../drivers/storage/coherence.ts";
 import { invalidWatch } from "../drivers/storage/watches.ts";
 import { health, type HealthCheck } from "./admin/health.ts";
@@ -53,8 +52,6 @@ export interface AppEnvironment {
   readonly log: Log;
   /** What the process may remember of the store, and how the others learn of what it changes. */
   readonly coherence: Coherence;
-  /** In the process that opens the store first. */
-  readonly tenure?: Tenure | undefined;
 }
 
 /**
@@ -79,7 +76,7 @@ export async function createApp(settings: Settings, environment: AppEnvironment)
         },
       }),
     );
-    const store = keep(await openStore(settings, log, environment));
+    const store = keep(await openStore(settings, log, environment.coherence));
     const search = await openSearchIndex({
       backend: settings.search_backend,
       databaseUrl: settings.sqlalchemy_index_database,

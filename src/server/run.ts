@@ -2,7 +2,7 @@ import cluster from "node:cluster";
 import { once } from "node:events";
 import { randomUUID } from "node:crypto";
 import { availableParallelism } from "node:os";
-import type { Claim, Member, Tenure } from "../drivers/storage/claim.ts";
+import type { Claim, Member } from "../drivers/storage/claim.ts";
 import { alone, type Coherence } from "../drivers/storage/coherence.ts";
 import { coherenceOf, logOthers, type Companions } from "./coherence.ts";
 import type { Log } from "./log.ts";
@@ -24,8 +24,6 @@ export interface AppContext {
   readonly isFirst: boolean;
   readonly log: Log;
   readonly coherence: Coherence;
-  /** In the process that opens a store first. */
-  readonly tenure?: Tenure | undefined;
 }
 
 /** How to run. `stop` ends it in order, as the first signal does; `cut` at once, as the second one may. */
@@ -117,9 +115,8 @@ async function open(
   const held = await claim(member);
   const isFirst = member.slot === 0;
   if (held && isFirst) logOthers(held, log);
-  const tenure = held && isFirst ? { claim: held, isSole: companions === alone } : undefined;
   try {
-    const app = await createApp({ isFirst, log, coherence: coherenceOf(held, companions), tenure });
+    const app = await createApp({ isFirst, log, coherence: coherenceOf(held, companions) });
     return {
       handler: app.handler,
       drain: () => {

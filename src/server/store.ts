@@ -1,7 +1,6 @@
 import type { Context, Middleware } from "koa";
 import { cached } from "../drivers/storage/cached.ts";
 import { checked } from "../drivers/storage/checked.ts";
-import type { Tenure } from "../drivers/storage/claim.ts";
 import { amongStrangers, type Coherence } from "../drivers/storage/coherence.ts";
 import { DriverError, type DriverErrorCode } from "../drivers/storage/errors.ts";
 import { findStorage } from "../drivers/storage/index.ts";
@@ -30,14 +29,10 @@ const atOnce = 128;
  * Opens the storage and the cache before it; what is remembered in this process is as true as `coherence` allows. Rejects
  * with a `DriverError` when the storage can't be used.
  */
-export async function openStore(
-  settings: Settings,
-  log: Log,
-  { coherence = amongStrangers, tenure }: { readonly coherence?: Coherence; readonly tenure?: Tenure | undefined } = {},
-): Promise<Store> {
+export async function openStore(settings: Settings, log: Log, coherence: Coherence = amongStrangers): Promise<Store> {
   const definition = findStorage(settings.storage);
   if (!definition) throw new Error(`There is no storage ${settings.storage}`);
-  const storage = limited(retried(await definition.open(settings, tenure)), { atOnce });
+  const storage = limited(retried(await definition.open(settings)), { atOnce });
   const server = settings.cache_lru ?? settings.cache;
   // Loaded only where it is used: it takes 8 MB of memory.
   const cache =
@@ -82,5 +77,6 @@ export function translateStorageErrors(onFault: (error: Error, ctx: Context) => 
 
 const told: Partial<Record<DriverErrorCode, ErrorCode>> = {
   UNAVAILABLE: "STORAGE_UNAVAILABLE",
+  REFUSED: "STORAGE_UNAVAILABLE",
   NO_SPACE: "STORAGE_FULL",
 };

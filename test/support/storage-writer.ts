@@ -1,16 +1,15 @@
 /*
  * A program for tests to kill: changes a local store in several lanes until it is stopped. Arguments: the folder, a seed,
- * the first number of new content, and `journal` for a store that is the program's own. It prints a line `lane begin {change}` before and `lane end` after each change, and takes what the
+ * the first number of new content. It prints a line `lane begin {change}` before and `lane end` after each change, and takes what the
  * store holds as the beginning.
  */
 import { writeSync } from "node:fs";
-import { undisputed } from "../../src/drivers/storage/claim.ts";
 import { openLocal } from "../../src/drivers/storage/local.ts";
 import { randomFrom } from "./random.ts";
 import { changed, contentBelow, makeChange, nextChange } from "./storage-history.ts";
 
-const [folder = "", seed = "", start = "", way] = process.argv.slice(2);
-const driver = await openLocal(folder, 0, way === "journal" ? { claim: undisputed, isSole: true } : undefined);
+const [folder = "", seed = "", start = ""] = process.argv.slice(2);
+const driver = await openLocal(folder);
 const random = randomFrom(Number(seed));
 let number = Number(start);
 

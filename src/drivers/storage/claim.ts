@@ -20,13 +20,6 @@ export interface Claim {
   release(): Promise<void>;
 }
 
-/** What the process that opens a store first, of those of its group, has to know. */
-export interface Tenure {
-  readonly claim: Claim;
-  /** Whether no other process of the group opens the store. */
-  readonly isSole: boolean;
-}
-
 /** A claim that nobody can dispute. */
 export const undisputed: Claim = {
   isExclusive: true,

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import type { Claim, Member, Tenure } from "./claim.ts";
+import type { Claim, Member } from "./claim.ts";
 import type { StorageDriver } from "./driver.ts";
 
 /** What a driver's file exports: all that configuration, documentation and the server need to know of it. */
@@ -15,9 +15,8 @@ export interface StorageDefinition {
   readonly options: z.ZodObject;
   /**
    * Opens the store. `settings` may hold other parts' settings too; rejects with a `ZodError` when its own are wrong.
-   * `tenure` is for a process that has claimed the store, and is the first of its group to open it.
    */
-  open(settings: unknown, tenure?: Tenure): Promise<StorageDriver>;
+  open(settings: unknown): Promise<StorageDriver>;
   /** As `open`, for one who only reads: changes nothing in the store. Absent where `open` itself doesn't. */
   readonly openToRead?: (settings: unknown) => Promise<StorageDriver>;
   /**
@@ -31,7 +30,7 @@ export interface StorageDefinition {
 export function defineStorage<Options extends z.ZodObject>(
   definition: Omit<StorageDefinition, "options" | "open" | "openToRead" | "claim"> & {
     readonly options: Options;
-    readonly open: (options: z.output<Options>, tenure?: Tenure) => Promise<StorageDriver>;
+    readonly open: (options: z.output<Options>) => Promise<StorageDriver>;
     readonly openToRead?: (options: z.output<Options>) => Promise<StorageDriver>;
     readonly claim?: (options: z.output<Options>, member: Member) => Promise<Claim>;
   },
@@ -39,7 +38,7 @@ export function defineStorage<Options extends z.ZodObject>(
   const { claim, openToRead, ...others } = definition;
   return {
     ...others,
-    open: async (settings, tenure) => await definition.open(definition.options.parse(settings), tenure),
+    open: async (settings) => await definition.open(definition.options.parse(settings)),
     ...(openToRead && { openToRead: async (settings) => await openToRead(definition.options.parse(settings)) }),
     ...(claim && { claim: async (settings, member) => await claim(definition.options.parse(settings), member) }),
   };

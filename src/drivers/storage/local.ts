@@ -5,22 +5,18 @@ import type { Readable } from "node:stream";
 import { z } from "zod";
 import { option } from "../option.ts";
 import { resolveRange } from "./byte-range.ts";
-import type { Tenure } from "./claim.ts";
 import { defineStorage } from "./define.ts";
 import type { Append, ByteRange, Entry, Stat, StorageDriver } from "./driver.ts";
 import { exactly, gathered } from "./exact-size.ts";
 import { appendToFile } from "./local/append.ts";
-import { Changes } from "./local/changes.ts";
 import { claimFolder } from "./local/claim.ts";
 import { codeOf, inWrite, notFound, readFailure, writeFailure } from "./local/failure.ts";
 import { streamFile, writeFile } from "./local/file-content.ts";
 import { Folders } from "./local/folders.ts";
-import type { Journal } from "./local/journal/journal.ts";
-import { journaled, openJournal } from "./local/journal/open.ts";
 import { FreeSpace } from "./local/free-space.ts";
 import { isLink, linkDurably } from "./local/links.ts";
-import { copyDurably } from "./local/placement.ts";
-import { journalFolder, ownFolder, StoreTree, temporaryFolder } from "./local/store-tree.ts";
+import { copyDurably, placeDurably } from "./local/placement.ts";
+import { ownFolder, StoreTree, temporaryFolder } from "./local/store-tree.ts";
 import { Temporaries } from "./local/temporaries.ts";
 import { walkNames, walkObjects } from "./local/walk.ts";
 import { readOnly } from "./read-only.ts";
@@ -53,27 +49,22 @@ export const local = defineStorage({
   }),
   claim: async ({ storage_path: path, shared }, member) =>
     await claimFolder(join(resolve(path), ownFolder, "servers"), member, shared ? "shared is on" : undefined),
-  open: async ({ storage_path: path, min_free: minFree }, tenure) => await openLocal(path, minFree, tenure),
+  open: async ({ storage_path: path, min_free: minFree }) => await openLocal(path, minFree),
   openToRead: async ({ storage_path: path }) => await openLocalToRead(path),
 });
 
 /**
  * Opens the store in the folder `path`, making it when it is missing. Removes what killed processes left, beside the
- * work. With a `tenure`, brings back first what a power cut has taken; with one that nobody shares, small objects are
- * written through a journal while the claim is exclusive.
+ * work.
  */
-export async function openLocal(path: string, minFree = 0, tenure?: Tenure): Promise<StorageDriver> {
+export async function openLocal(path: string, minFree = 0): Promise<StorageDriver> {
   try {
     await mkdir(path, { recursive: true });
     const { root, temporaries, folders } = await foundations(path);
-    const journal =
-      tenure &&
-      (await openJournal(await journaled(join(root, ownFolder, journalFolder), folders), temporaries, tenure));
-    const changes = new Changes(folders, temporaries, journal);
     const space = new FreeSpace(root, minFree);
     // Beside the work, not before it. What can't be removed now is tried again at the next start.
     const cleaning = temporaries.cleanUp().catch(() => undefined);
-    return new LocalStorage({ shownRoot: resolve(path), temporaries, folders, journal, changes, space, cleaning });
+    return new LocalStorage({ shownRoot: resolve(path), temporaries, folders, space, cleaning });
   } catch (error) {
     throw writeFailure(path, error);
   }
@@ -83,9 +74,8 @@ export async function openLocal(path: string, minFree = 0, tenure?: Tenure): Pro
 export async function openLocalToRead(path: string): Promise<StorageDriver> {
   try {
     const { root, temporaries, folders } = await foundations(path);
-    const [changes, space] = [new Changes(folders, temporaries, undefined), new FreeSpace(root, 0)];
-    const rest = { journal: undefined, cleaning: Promise.resolve() };
-    return readOnly(new LocalStorage({ shownRoot: resolve(path), temporaries, folders, changes, space, ...rest }));
+    const [space, cleaning] = [new FreeSpace(root, 0), Promise.resolve()];
+    return readOnly(new LocalStorage({ shownRoot: resolve(path), temporaries, folders, space, cleaning }));
   } catch (error) {
     throw readFailure(path, error);
   }
@@ -104,8 +94,6 @@ interface Parts {
   readonly shownRoot: string;
   readonly temporaries: Temporaries;
   readonly folders: Folders;
-  readonly changes: Changes;
-  readonly journal: Journal | undefined;
   readonly space: FreeSpace;
   readonly cleaning: Promise<unknown>;
 }
@@ -141,7 +129,7 @@ class LocalStorage implements StorageDriver {
     await this.#parts.space.require();
     if (size !== undefined && size <= smallest) {
       const content = await gathered(source, size);
-      return await inWrite(key, this.#parts.changes.put(key, path, content));
+      return await inWrite(key, this.#put(path, content));
     }
     // In the store's own file system: there a rename is all or nothing.
     const temporary = await inWrite(key, this.#parts.temporaries.create());
@@ -155,12 +143,7 @@ class LocalStorage implements StorageDriver {
       } finally {
         await temporary.handle.close();
       }
-      await inWrite(
-        key,
-        this.#parts.changes.make([key], async () => {
-          await this.#parts.changes.place(temporary.path, path);
-        }),
-      );
+      await inWrite(key, this.#place(temporary.path, path));
       return file;
     } catch (error) {
       await rm(temporary.path, { force: true });
@@ -171,11 +154,7 @@ class LocalStorage implements StorageDriver {
   readonly append: Append = async (key, size, source) => {
     const path = this.#tree.path(key);
     await this.#parts.space.require();
-    const append = async (): Promise<void> => {
-      await appendToFile(path, key, { size, source }, this.#parts.folders);
-    };
-    // No turn is held while a client sends, unless it must be.
-    await (this.#parts.journal?.has(key) ? this.#parts.changes.make([key], append) : append());
+    await appendToFile(path, key, { size, source }, this.#parts.folders);
   };
 
   async stat(key: string): Promise<Stat> {
@@ -195,19 +174,16 @@ class LocalStorage implements StorageDriver {
 
   async move(from: string, to: string): Promise<void> {
     const [path, target] = [this.#tree.path(from), this.#tree.path(to)];
-    await this.#tree.file(from);
+    const file = await this.#tree.file(from);
     if (from === to) return;
-    await this.#parts.changes.make([from, to], async () => {
-      const file = await this.#tree.file(from);
-      if (await isLink(file, target)) {
-        await unlink(path);
-      } else {
-        await this.#parts.changes.place(path, target).catch((error: unknown) => {
-          throw codeOf(error) === "ENOENT" ? notFound(from, error) : writeFailure(to, error);
-        });
-      }
-      await this.#vacate(path, from);
-    });
+    if (await isLink(file, target)) {
+      await unlink(path);
+    } else {
+      await this.#place(path, target).catch((error: unknown) => {
+        throw codeOf(error) === "ENOENT" ? notFound(from, error) : writeFailure(to, error);
+      });
+    }
+    await this.#vacate(path, from);
   }
 
   async copy(from: string, to: string): Promise<void> {
@@ -220,17 +196,15 @@ class LocalStorage implements StorageDriver {
 
   async delete(key: string): Promise<void> {
     const path = this.#tree.path(key);
-    await this.#parts.changes.make([key], async () => {
-      try {
-        if (!(await this.#parts.folders.isPlain(dirname(path)))) return;
-        await unlink(path);
-      } catch (error) {
-        const failure = readFailure(key, error);
-        if (failure.code === "NOT_FOUND") return;
-        throw failure;
-      }
-      await this.#vacate(path, key);
-    });
+    try {
+      if (!(await this.#parts.folders.isPlain(dirname(path)))) return;
+      await unlink(path);
+    } catch (error) {
+      const failure = readFailure(key, error);
+      if (failure.code === "NOT_FOUND") return;
+      throw failure;
+    }
+    await this.#vacate(path, key);
   }
 
   async redirectUrl(): Promise<undefined> {
@@ -258,7 +232,6 @@ class LocalStorage implements StorageDriver {
 
   async close(): Promise<void> {
     await this.#parts.cleaning;
-    await this.#parts.journal?.close();
     await this.#parts.temporaries.close();
   }
 
@@ -270,17 +243,26 @@ class LocalStorage implements StorageDriver {
       await make(path, temporary).catch((error: unknown) => {
         throw codeOf(error) === "ENOENT" ? notFound(from, error) : writeFailure(to, error);
       });
-      await inWrite(from, this.#parts.changes.settle(from, temporary));
-      await inWrite(
-        to,
-        this.#parts.changes.make([to], async () => {
-          await this.#parts.changes.place(temporary, target);
-        }),
-      );
+      await inWrite(to, this.#place(temporary, target));
     } finally {
       // Of two names of one file, a rename keeps both.
       await rm(temporary, { force: true });
     }
+  }
+
+  async #put(path: string, content: Uint8Array): Promise<Stat> {
+    const temporary = await this.#parts.temporaries.hold(content);
+    try {
+      await this.#place(temporary.path, path);
+      return temporary.stat;
+    } catch (error) {
+      await rm(temporary.path, { force: true });
+      throw error;
+    }
+  }
+
+  async #place(from: string, to: string): Promise<void> {
+    await placeDurably(from, to, this.#parts.folders, this.#parts.temporaries);
   }
 
   /** After `path` has lost its file: removes folders that are empty now, and waits until the disk knows. */

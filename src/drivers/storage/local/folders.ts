@@ -43,11 +43,7 @@ export class Folders {
    * way, with EEXIST where a file is.
    */
   async make(folder: string): Promise<void> {
-    if (this.#isKnown(folder)) return;
-    const pending = this.#making.get(folder);
-    const work = pending ?? this.#make(folder).finally(() => this.#making.delete(folder));
-    if (!pending) this.#making.set(folder, work);
-    await work;
+    await this.#makeOnce(folder, false);
   }
 
   /** To be called when `folder` has turned out to be missing. */
@@ -90,12 +86,23 @@ export class Folders {
     return folder;
   }
 
-  async #make(folder: string): Promise<void> {
+  async #makeOnce(folder: string, isBelowMissing: boolean): Promise<void> {
+    if (this.#isKnown(folder)) return;
+    const pending = this.#making.get(folder);
+    const work = pending ?? this.#make(folder, isBelowMissing).finally(() => this.#making.delete(folder));
+    if (!pending) this.#making.set(folder, work);
+    await work;
+  }
+
+  /** Of what is above something missing, all that was there has just been seen: the rest is made without a look. */
+  async #make(folder: string, isBelowMissing: boolean): Promise<void> {
+    const parent = dirname(folder);
+    if (isBelowMissing) await this.#makeOnce(parent, true);
     // A delete may remove the parent between the two steps, again and again under load; each time it is made anew.
     for (let attempt = 1; !(await this.#makeOne(folder)); attempt++) {
       if (attempt === attempts) throw new Error(`${folder} is removed as fast as it is made`);
-      this.forget(dirname(folder));
-      await this.make(dirname(folder));
+      this.forget(parent);
+      await this.#makeOnce(parent, true);
     }
   }
 
@@ -137,12 +144,12 @@ export class Folders {
   }
 
   #remember(folder: string): void {
+    const now = performance.now();
     this.#seen.delete(folder);
-    this.#seen.set(folder, performance.now() + believed);
-    if (this.#seen.size <= remembered) return;
-    for (const oldest of this.#seen.keys()) {
+    this.#seen.set(folder, now + believed);
+    for (const [oldest, until] of this.#seen) {
+      if (this.#seen.size <= remembered && now < until) break;
       this.#seen.delete(oldest);
-      break;
     }
   }
 }

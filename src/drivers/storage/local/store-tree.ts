@@ -7,10 +7,9 @@ import type { Folders } from "./folders.ts";
 import { strayPrefix } from "./temporaries.ts";
 import type { Tree } from "./walk.ts";
 
-/** The folder of a store that is the registry's own, and what in it holds no objects. */
+/** The folder of a store that is the registry's own, and the one in it that holds no objects. */
 export const ownFolder = "_registryctl";
 export const temporaryFolder = "tmp";
-export const journalFolder = "journal";
 /** In bytes, as Linux has them. */
 const longestName = 255;
 const longestPath = 4_095;
@@ -26,7 +25,7 @@ export class StoreTree implements Tree {
   }
 
   hides(folder: string, name: string): boolean {
-    return name.startsWith(strayPrefix) || (isReserved(name) && folder === join(this.root, ownFolder));
+    return name.startsWith(strayPrefix) || (name === temporaryFolder && folder === join(this.root, ownFolder));
   }
 
   /**
@@ -35,7 +34,7 @@ export class StoreTree implements Tree {
   path(key: string): string {
     const path = join(this.root, key);
     const names = key.split("/");
-    const reserved = names[0] === ownFolder && isReserved(names[1]);
+    const reserved = names[0] === ownFolder && names[1] === temporaryFolder;
     const impossible = names.some((name) => name.startsWith(strayPrefix) || Buffer.byteLength(name) > longestName);
     if (reserved || impossible || key.includes("\0") || Buffer.byteLength(path) > longestPath) {
       throw new DriverError("INVALID_KEY", `${JSON.stringify(key)} can't name an object of a local store`);
@@ -47,8 +46,8 @@ export class StoreTree implements Tree {
   async file(key: string): Promise<Stats> {
     const path = this.path(key);
     try {
-      const [file, plain] = await Promise.all([statName(path), this.#folders.isPlain(dirname(path))]);
-      if (plain && file.isFile()) return file;
+      const file = await statName(path);
+      if (file.isFile() && (await this.#folders.isPlain(dirname(path)))) return file;
     } catch (error) {
       throw readFailure(key, error);
     }
@@ -67,9 +66,4 @@ export class StoreTree implements Tree {
       throw failure;
     }
   }
-}
-
-/** Whether what is below `ownFolder` by this name is no object's. */
-function isReserved(name: string | undefined): boolean {
-  return name === temporaryFolder || name === journalFolder;
 }

@@ -48,10 +48,9 @@ export class Temporaries {
   }
 
   /**
-   * A new file with this content, which is on the disk if it is to be `durable`. Whoever asks for it renames or removes
-   * it.
+   * A new file with this content, which is on the disk when this resolves. Whoever asks for it renames or removes it.
    */
-  async hold(bytes: Uint8Array, durable: boolean): Promise<{ readonly path: string; readonly stat: Stat }> {
+  async hold(bytes: Uint8Array): Promise<{ readonly path: string; readonly stat: Stat }> {
     const path = this.#path();
     const descriptor = await openFile(path, "wx").catch(async (error: unknown) => {
       if (codeOf(error) !== "ENOENT") throw error;
@@ -60,7 +59,7 @@ export class Temporaries {
     });
     try {
       await writeBytes(descriptor, bytes, 0);
-      if (durable) await syncContent(descriptor);
+      await syncContent(descriptor);
       const { size, mtime } = await statFile(descriptor);
       return { path, stat: { size, modified: mtime } };
     } catch (error) {
@@ -69,11 +68,6 @@ export class Temporaries {
     } finally {
       await closeFile(descriptor);
     }
-  }
-
-  /** Removes what has not found its place. */
-  async remove(path: string): Promise<void> {
-    await rm(path, { force: true });
   }
 
   /**
