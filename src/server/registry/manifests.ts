@@ -114,12 +114,16 @@ export class Manifests {
     await this.#documents.writeEach([
       ...(await this.#missingContent(digest, push.bytes)),
       [manifestLinkKey(name, digest), digest],
-      ...push.tags.map((tag) => [ociTagIndexKey(name, tag, digest), digest] as const),
     ]);
     if (manifest.subject !== undefined) {
       await this.#referrers.add(name, manifest.subject, referrer(manifest, digest, push.bytes.length));
     }
-    await this.#documents.writeEach(push.tags.map((tag) => [ociTagKey(name, tag), digest]));
+    await this.#documents.writeEach(
+      push.tags.flatMap((tag) => [
+        [ociTagIndexKey(name, tag, digest), digest],
+        [ociTagKey(name, tag), digest],
+      ]),
+    );
     await this.#events.emit({ type: "repository.updated", repository: name });
     return { digest, subject: manifest.subject };
   }
