@@ -1,0 +1,169 @@
+import type { IncomingMessage } from "node:http";
+import { text } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Client } from "minio";
+import type { RedirectOptions, Stat } from "../driver.ts";
+import { driverError, S3Failure } from "./failure.ts";
+import type { Transport } from "./transport.ts";
+
+/** What the driver's requests depend on beside what the operator says; tests choose other values. */
+export interface Tuning {
+  /** Bytes of a part of an upload, at first. */
+  readonly partSize: number;
+  /** Bytes that all uploads together should hold; each holds one part at least. */
+  readonly memory: number;
+  /** The largest object that is copied by one request, and the size of the parts of larger ones. */
+  readonly copyLimit: number;
+  readonly copyPart: number;
+  /** Entries asked for by one listing. */
+  readonly pageSize: number;
+  /** Milliseconds without a byte after which a request has failed. */
+  readonly idle: number;
+  /** Tries in all, and milliseconds before the second at most; each later wait may be twice as long. */
+  readonly attempts: number;
+  readonly delay: number;
+}
+
+/** One request. `key` is the caller's: the store's prefix is put before it here. */
+export interface Ask {
+  readonly method: "GET" | "HEAD" | "PUT" | "DELETE";
+  readonly key?: string;
+  readonly query?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Buffer;
+  /** Tried again here after any passing failure, since nobody else can; else only when the server was too busy. */
+  readonly persistent?: boolean;
+}
+
+/** What is known of an object from the headers of an answer. */
+export interface Head extends Stat {
+  readonly etag: string;
+}
+
+/** A bucket, or the part of it below a prefix. Everything that is asked of the server goes through here. */
+export class Bucket {
+  readonly name: string;
+  readonly tuning: Tuning;
+  readonly #client: Client;
+  readonly #transport: Transport;
+  readonly #prefix: string;
+  readonly #encryption: Readonly<Record<string, string>>;
+
+  constructor(parts: {
+    readonly name: string;
+    readonly prefix: string;
+    readonly encrypt: boolean;
+    readonly client: Client;
+    readonly transport: Transport;
+    readonly tuning: Tuning;
+  }) {
+    this.name = parts.name;
+    this.tuning = parts.tuning;
+    this.#client = parts.client;
+    this.#transport = parts.transport;
+    this.#prefix = parts.prefix === "" ? "" : `${parts.prefix}/`;
+    this.#encryption = parts.encrypt ? { "x-amz-server-side-encryption": "AES256" } : {};
+  }
+
+  /** The name that an object has in the bucket. */
+  nameOf(key: string): string {
+    return this.#prefix + key;
+  }
+
+  /** The key of the object of that name; undefined for what is not ours. */
+  keyOf(name: string): string | undefined {
+    return name.startsWith(this.#prefix) ? name.slice(this.#prefix.length) : undefined;
+  }
+
+  /** Sends a request and answers as soon as its headers are there. The caller takes the body. Rejects with a `DriverError`. */
+  async open({ method, key, query, headers, body, persistent = false }: Ask): Promise<IncomingMessage> {
+    const request = {
+      method,
+      bucketName: this.name,
+      ...(key !== undefined && { objectName: this.nameOf(key) }),
+      ...(query !== undefined && { query }),
+    };
+    return await this.attempt(
+      key,
+      async () => await this.#client.makeRequestAsync({ ...request, headers: { ...headers } }, body, [200, 204, 206]),
+      persistent,
+    );
+  }
+
+  /** Sends a request and answers what it says, in headers and in text. */
+  async ask(ask: Ask): Promise<{ readonly headers: IncomingMessage["headers"]; readonly text: string }> {
+    const response = await this.open(ask);
+    try {
+      return { headers: response.headers, text: await text(response) };
+    } catch (error) {
+      throw driverError(error, { bucket: this.name, key: ask.key });
+    }
+  }
+
+  async head(key: string): Promise<Head> {
+    const { headers } = await this.ask({ method: "HEAD", key });
+    return headOf(headers);
+  }
+
+  /** Stores an object by one request. */
+  async put(key: string, content: Buffer): Promise<Stat> {
+    const { headers } = await this.ask({ method: "PUT", key, headers: this.newObject, body: content, persistent: true });
+    return { size: content.length, modified: headers.date === undefined ? new Date() : new Date(headers.date) };
+  }
+
+  /** The headers of a request that makes an object. */
+  get newObject(): Readonly<Record<string, string>> {
+    return { "content-type": "application/octet-stream", ...this.#encryption };
+  }
+
+  /** What names the object as the source of a copy. */
+  sourceOf(key: string): Readonly<Record<string, string>> {
+    const encoded = encodeURIComponent(this.nameOf(key)).replaceAll("%2F", "/").replace(/[!'()*]/g, percent);
+    return { "x-amz-copy-source": `/${this.name}/${encoded}` };
+  }
+
+  /** A URL that is signed and needs no other right. */
+  async signedUrl(key: string, { seconds, contentType }: RedirectOptions): Promise<URL> {
+    const answer = { ...(contentType !== undefined && { "response-content-type": contentType }) };
+    const longest = 7 * 86_400;
+    const expires = Math.min(Math.max(Math.round(seconds), 1), longest);
+    const sign = async (): Promise<string> => await this.#client.presignedUrl("GET", this.name, this.nameOf(key), expires, answer); // prettier-ignore
+    return new URL(await this.attempt(key, sign));
+  }
+
+  /** Has the client library do something with the bucket. */
+  async with<T>(key: string, work: (client: Client, name: string) => Promise<T>): Promise<T> {
+    return await this.attempt(key, async () => await work(this.#client, this.nameOf(key)), true);
+  }
+
+  /**
+   * Does `work`, and does it again when the server was too busy or never saw it, and with `persistent` after any other
+   * passing failure. Rejects with a `DriverError`.
+   */
+  async attempt<T>(key: string | undefined, work: () => Promise<T>, persistent = false): Promise<T> {
+    const { attempts, delay } = this.tuning;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await work();
+      } catch (cause) {
+        const error = driverError(cause, { bucket: this.name, key });
+        const isStale = this.#transport.isStale(cause);
+        const isBusy = cause instanceof S3Failure && cause.isBusy;
+        const again = isStale || isBusy || (persistent && error.code === "UNAVAILABLE");
+        if (attempt >= attempts || !again) throw error;
+        // Anything up to the full time, so that those who failed together don't come back together.
+        if (!isStale) await sleep(Math.random() * delay * 2 ** (attempt - 1));
+      }
+    }
+  }
+}
+
+/** Reads the headers of an answer to HEAD or GET. */
+export function headOf(headers: IncomingMessage["headers"]): Head {
+  const { "content-length": length, "last-modified": modified = 0, etag = "" } = headers;
+  return { size: Number(length), modified: new Date(modified), etag };
+}
+
+function percent(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
+}

@@ -1,0 +1,126 @@
+import { readFile } from "node:fs/promises";
+import { Client, IamAwsProvider } from "minio";
+import { DriverError } from "../errors.ts";
+import { Bucket, type Tuning } from "./bucket.ts";
+import { botoFiles, chooseKeys, readBoto, type BotoSettings } from "./credentials.ts";
+import { driverError, S3Failure } from "./failure.ts";
+import type { S3Settings } from "./options.ts";
+import { Transport } from "./transport.ts";
+
+const amazon = "s3.amazonaws.com";
+/** How long the machine's role is waited for, in milliseconds: where there is none, nobody answers at all. */
+const rolePatience = 10_000;
+
+/** Makes what the driver speaks through, of what the operator has written, here and in the files of boto in `files`. */
+export async function connect(
+  settings: S3Settings,
+  tuning: Tuning,
+  files = botoFiles(),
+): Promise<{ readonly bucket: Bucket; readonly transport: Transport }> {
+  const boto = await readBoto(files);
+  const name = settings.s3_bucket ?? settings.boto_bucket;
+  if (name === undefined) throw new DriverError("REFUSED", "s3_bucket is not set: name the bucket that holds the images");
+  const place = placeOf(settings, boto);
+  const transport = new Transport({ secure: settings.s3_secure, idle: tuning.idle, ...(await trust(boto)) });
+  const { s3_access_key: accessKey, s3_secret_key: secretKey, s3_session_token: sessionToken } = settings;
+  const keys = chooseKeys(
+    {
+      ...(accessKey !== undefined && { accessKey }),
+      ...(secretKey !== undefined && { secretKey }),
+      ...(sessionToken !== undefined && { sessionToken }),
+    },
+    boto,
+  );
+  if (keys === undefined && !place.isAmazon) {
+    throw new DriverError("REFUSED", "there are no keys for the server: set s3_access_key and s3_secret_key");
+  }
+  const client = new Client({
+    endPoint: place.host,
+    ...(place.port !== undefined && { port: place.port }),
+    useSSL: settings.s3_secure,
+    pathStyle: place.pathStyle,
+    ...(keys ? { ...keys, sessionToken: keys.sessionToken ?? "" } : { credentialsProvider: new MachineRole({}) }),
+    transport,
+    transportAgent: transport.agent,
+    retryOptions: { disableRetry: true },
+  });
+  try {
+    client.region = place.region ?? (await regionOf(client, name));
+  } catch (error) {
+    transport.close();
+    throw driverError(error, { bucket: name });
+  }
+  const prefix = settings.storage_path.split("/").filter((part) => part !== "").join("/"); // prettier-ignore
+  const bucket = new Bucket({ name, prefix, encrypt: settings.s3_encrypt, client, transport, tuning });
+  return { bucket, transport };
+}
+
+interface Place {
+  readonly host: string;
+  readonly port: number | undefined;
+  readonly isAmazon: boolean;
+  /** Undefined when Amazon has to be asked. */
+  readonly region: string | undefined;
+  readonly pathStyle: boolean;
+}
+
+function placeOf(settings: S3Settings, boto: BotoSettings): Place {
+  const { s3_host: filedHost, s3_port: filedPort } = boto["Credentials"] ?? {};
+  const host = settings.boto_host ?? filedHost ?? boto["s3"]?.["host"] ?? amazon;
+  const named = /(^|\.)s3[.-](?:dualstack\.)?(?<region>[a-z]+(-[a-z]+)+-\d)\.amazonaws\.com(\.cn)?$/.exec(host);
+  const isAmazon = host === amazon || named !== null;
+  const format = settings.boto_calling_format ?? boto["s3"]?.["calling_format"];
+  return {
+    host,
+    port: settings.boto_port ?? (filedPort === undefined ? undefined : Number(filedPort)),
+    isAmazon,
+    region: settings.s3_region ?? named?.groups?.["region"] ?? (isAmazon ? undefined : "us-east-1"),
+    pathStyle: format === undefined ? !isAmazon : !format.includes("Subdomain"),
+  };
+}
+
+/** What boto's files say of certificates: they are where older installations name their own authority. */
+async function trust({ Boto: boto = {} }: BotoSettings): Promise<{ readonly ca?: string; readonly verifies: boolean }> {
+  const verifies = !/^(false|no|off|0)$/i.test(boto["https_validate_certificates"] ?? "");
+  const file = boto["ca_certificates_file"];
+  if (!file || file === "system") return { verifies };
+  try {
+    return { ca: await readFile(file, "utf8"), verifies };
+  } catch (cause) {
+    throw new DriverError("REFUSED", `ca_certificates_file of boto's configuration can't be read: ${file}`, { cause });
+  }
+}
+
+/** Where Amazon keeps the bucket: its answers say so, also those that send us elsewhere. */
+async function regionOf(client: Client, bucketName: string): Promise<string> {
+  const usual = "us-east-1";
+  try {
+    const response = await client.makeRequestAsync({ method: "HEAD", bucketName }, "", [200], usual);
+    response.resume();
+    return response.headers["x-amz-bucket-region"]?.toString() ?? usual;
+  } catch (error) {
+    if (error instanceof S3Failure && error.region !== undefined) return error.region;
+    throw error;
+  }
+}
+
+/** The keys that AWS hands to this machine, container or service account, and new ones before they expire. */
+class MachineRole extends IamAwsProvider {
+  override async getCredentials(): ReturnType<IamAwsProvider["getCredentials"]> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        reject(new Error("no answer"));
+      }, rolePatience);
+    });
+    try {
+      return await Promise.race([super.getCredentials(), late]);
+    } catch (cause) {
+      const text =
+        "there are no keys: set s3_access_key and s3_secret_key, or give this machine a role that may use the bucket";
+      throw new DriverError("REFUSED", text, { cause });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}

@@ -1,0 +1,83 @@
+import type { IncomingMessage } from "node:http";
+import { Readable } from "node:stream";
+
+/** How a download goes on after its connection broke. */
+export interface Resumption {
+  /** Opens the rest, behind so many bytes. */
+  readonly reopen: (received: number) => Promise<IncomingMessage>;
+  /** Turns what went wrong into what the reader is told. */
+  readonly fault: (error: unknown) => Error;
+}
+
+/** So often in a row a download goes on without a byte more than before. */
+const attempts = 3;
+
+/**
+ * A stream of the `length` bytes that `first` is the answer with. When the connection breaks, the rest is asked for
+ * again: the reader sees one object, whole, or an error. Holds no bytes of its own; a slow reader slows the server.
+ */
+export function download(first: IncomingMessage, length: number, { reopen, fault }: Resumption): Readable {
+  let source = first;
+  let received = 0;
+  let isWanted = false;
+  let tries = attempts;
+  const stream = new Readable({
+    highWaterMark: 0,
+    read() {
+      isWanted = true;
+      source.resume();
+    },
+    destroy(error, done) {
+      source.destroy();
+      done(error);
+    },
+  });
+
+  const resume = (error: unknown): void => {
+    if (stream.destroyed || tries-- === 0) {
+      stream.destroy(fault(error));
+      return;
+    }
+    reopen(received).then(
+      (response) => {
+        if (stream.destroyed) response.destroy();
+        else attach(response);
+      },
+      (failure: unknown) => void stream.destroy(fault(failure)),
+    );
+  };
+
+  const attach = (response: IncomingMessage): void => {
+    source = response;
+    let isOver = false;
+    const end = (error?: Error): void => {
+      if (isOver) return;
+      isOver = true;
+      if (received === length) stream.push(null);
+      else resume(error ?? new Error(`the server sent ${received} of ${length} bytes`));
+    };
+    response.pause();
+    response.on("data", (chunk: Buffer) => {
+      received += chunk.length;
+      tries = attempts;
+      if (received > length) {
+        isOver = true;
+        stream.destroy(fault(new Error(`the server sent more than the ${length} bytes it promised`)));
+      } else if (!stream.push(chunk)) {
+        isWanted = false;
+        response.pause();
+      }
+    });
+    response.once("end", () => {
+      end();
+    });
+    response.once("error", end);
+    response.once("close", () => {
+      end();
+    });
+    if (isWanted) response.resume();
+  };
+
+  attach(first);
+  return stream;
+}

@@ -1,0 +1,134 @@
+import type { IncomingMessage } from "node:http";
+import { DriverError, type DriverErrorCode } from "../errors.ts";
+import { textOf } from "./xml.ts";
+
+/** An answer of the server that is no success, in the server's own words; those hold no secret of ours. */
+export class S3Failure extends Error {
+  override readonly name = "S3Failure";
+  readonly status: number;
+  /** Such as `NoSuchKey`; empty where the server gave none, as in answers to HEAD. */
+  readonly code: string;
+  readonly region: string | undefined;
+
+  constructor(status: number, code: string, message: string, region?: string) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.region = region;
+  }
+
+  /** The server says that it has done nothing, and why: it has too much to do. */
+  get isBusy(): boolean {
+    return this.status === 503 || this.status === 429 || this.code === "SlowDown";
+  }
+}
+
+/** What a request was about, for messages. */
+export interface Subject {
+  readonly bucket: string;
+  /** The object's key as the caller knows it; undefined for requests about the bucket. */
+  readonly key?: string | undefined;
+}
+
+/** More of an answer is not read: no server explains itself at such length. */
+const longestAnswer = 65_536;
+
+/** Reads what the server says of a failure; the connection is free afterwards. */
+export async function readFailure(response: IncomingMessage): Promise<S3Failure> {
+  const { statusCode: status = 0, headers } = response;
+  let text = "";
+  response.setEncoding("utf8");
+  for await (const chunk of response as AsyncIterable<string>) if (text.length < longestAnswer) text += chunk;
+  const code = textOf(text, "Code") ?? "";
+  const said = textOf(text, "Message") ?? "";
+  const region = textOf(text, "Region") ?? headers["x-amz-bucket-region"]?.toString();
+  const message = [`HTTP ${status}`, code, said].filter((part) => part !== "").join(" ");
+  return new S3Failure(status, code, message.slice(0, 500), region);
+}
+
+/** What `error` means to the caller. Failures not known better are UNAVAILABLE. */
+export function driverError(error: unknown, subject: Subject): DriverError {
+  if (error instanceof DriverError) return error;
+  // The client library wraps what it meets when it looks for keys.
+  if (error instanceof Error && error.cause instanceof DriverError) return error.cause;
+  const { code, text } = error instanceof S3Failure ? meaning(error, subject) : trouble(error);
+  const what = subject.key === undefined ? `the bucket ${subject.bucket}` : subject.key;
+  return new DriverError(code, text ?? `${what}: ${error instanceof Error ? error.message : String(error)}`, {
+    cause: error,
+  });
+}
+
+interface Meaning {
+  readonly code: DriverErrorCode;
+  readonly text?: string;
+}
+
+function meaning(failure: S3Failure, { bucket, key }: Subject): Meaning {
+  const refused = (text: string): Meaning => ({ code: "REFUSED", text: `${text} (${failure.message})` });
+  switch (failure.code) {
+    case "NoSuchBucket":
+      return refused(`the bucket ${bucket} does not exist: correct s3_bucket, or make it`);
+    case "InvalidBucketName":
+      return refused(`${bucket} can't be the name of a bucket: correct s3_bucket`);
+    case "InvalidAccessKeyId":
+      return refused("the server does not know the access key: correct s3_access_key");
+    case "SignatureDoesNotMatch":
+      return refused("the server does not accept the signature: correct s3_secret_key, or s3_access_key");
+    case "ExpiredToken":
+    case "InvalidToken":
+      return refused("the session token is not or no longer valid: correct s3_session_token");
+    case "AuthorizationHeaderMalformed":
+    case "PermanentRedirect":
+    case "IllegalLocationConstraintException":
+      return refused(`the bucket ${bucket} is in another region: set s3_region to ${failure.region ?? "that one"}`);
+    case "RequestTimeTooSkewed":
+      return refused("the clock of this machine is wrong");
+    case "NotImplemented":
+      return refused("the server can't do this; if it can't encrypt, set s3_encrypt to false");
+    case "KeyTooLongError":
+    case "InvalidURI":
+    case "InvalidObjectName":
+      return { code: "INVALID_KEY" };
+    case "InvalidRange":
+      return { code: "INVALID_RANGE" };
+    case "QuotaExceeded":
+      return { code: "NO_SPACE" };
+    case "NoSuchKey":
+      return { code: "NOT_FOUND", text: `${key ?? bucket} does not exist` };
+    default:
+      return meaningOfStatus(failure, { bucket, key });
+  }
+}
+
+function meaningOfStatus({ status, message, region }: S3Failure, { bucket, key }: Subject): Meaning {
+  switch (status) {
+    case 301:
+    case 307:
+    case 400:
+      if (region === undefined) return { code: status === 400 ? "UNAVAILABLE" : "REFUSED" };
+      return { code: "REFUSED", text: `the bucket ${bucket} is in another region: set s3_region to ${region}` };
+    case 401:
+    case 403: {
+      const place = key === undefined ? `the bucket ${bucket}` : `${key} in the bucket ${bucket}`;
+      const who = "give the owner of s3_access_key the rights, or correct s3_access_key and s3_secret_key";
+      return { code: "REFUSED", text: `the server denies access to ${place}: ${who} (${message})` };
+    }
+    case 404:
+      if (key !== undefined) return { code: "NOT_FOUND", text: `${key} does not exist` };
+      return { code: "REFUSED", text: `the bucket ${bucket} does not exist: correct s3_bucket, or make it` };
+    case 416:
+      return { code: "INVALID_RANGE" };
+    case 507:
+      return { code: "NO_SPACE" };
+    default:
+      return { code: "UNAVAILABLE" };
+  }
+}
+
+/** No answer at all, or one that the client library did not accept. */
+function trouble(error: unknown): Meaning {
+  const name = error instanceof Error ? error.name : "";
+  if (name === "InvalidObjectNameError") return { code: "INVALID_KEY" };
+  if (name === "InvalidBucketNameError") return { code: "REFUSED", text: "s3_bucket can't be the name of a bucket" };
+  return { code: "UNAVAILABLE" };
+}

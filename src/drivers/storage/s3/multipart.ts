@@ -1,0 +1,95 @@
+import { createHash } from "node:crypto";
+import type { Stat } from "../driver.ts";
+import { DriverError, isNotFound } from "../errors.ts";
+import type { Bucket } from "./bucket.ts";
+import { S3Failure } from "./failure.ts";
+
+interface Part {
+  readonly part: number;
+  readonly etag: string;
+}
+
+/** An object that is made of parts: there is nothing to see of it until `complete`. Numbers of parts begin with 1. */
+export class MultipartUpload {
+  readonly #bucket: Bucket;
+  readonly #key: string;
+  readonly #id: string;
+  readonly #parts: Part[] = [];
+
+  private constructor(bucket: Bucket, key: string, id: string) {
+    this.#bucket = bucket;
+    this.#key = key;
+    this.#id = id;
+  }
+
+  static async begin(bucket: Bucket, key: string): Promise<MultipartUpload> {
+    const headers = { ...bucket.newObject };
+    const id = await bucket.with(
+      key,
+      async (client, name) => await client.initiateNewMultipartUpload(bucket.name, name, headers),
+    );
+    return new MultipartUpload(bucket, key, id);
+  }
+
+  /** Stores `content` as that part. It is needed until this resolves. */
+  async put(part: number, content: Buffer): Promise<void> {
+    await this.#add(part, {}, content);
+  }
+
+  /** Makes that part of bytes of another object; `end` is the first byte not wanted. */
+  async copy(part: number, from: string, start: number, end: number): Promise<void> {
+    const range = `bytes=${start}-${end - 1}`;
+    await this.#add(part, { ...this.#bucket.sourceOf(from), "x-amz-copy-source-range": range }, Buffer.alloc(0));
+  }
+
+  /** Makes the object of all parts, which are `size` bytes. */
+  async complete(size: number): Promise<Stat> {
+    const parts = this.#parts.toSorted((a, b) => a.part - b.part);
+    try {
+      await this.#bucket.with(
+        this.#key,
+        async (client, name) => await client.completeMultipartUpload(this.#bucket.name, name, this.#id, parts),
+      );
+    } catch (error) {
+      // The answer to an earlier try was lost, and the upload is gone because it is complete.
+      const isGone = error instanceof DriverError && error.cause instanceof S3Failure && error.cause.status === 404;
+      if (!isGone || !(await this.#isThere(parts, error))) throw error;
+    }
+    const stat = await this.#bucket.head(this.#key);
+    if (stat.size === size) return { size, modified: stat.modified };
+    throw new DriverError("UNAVAILABLE", `${this.#key} has ${stat.size} bytes, and ${size} were stored`);
+  }
+
+  /** Takes back all that was stored. What can't be taken back now is found when the store is looked through for it. */
+  async abort(): Promise<void> {
+    const abort = this.#bucket.with(this.#key, async (client, name) => {
+      await client.abortMultipartUpload(this.#bucket.name, name, this.#id);
+    });
+    await abort.catch(() => undefined);
+  }
+
+  async #add(part: number, headers: Readonly<Record<string, string>>, content: Buffer): Promise<void> {
+    const { etag } = await this.#bucket.with(
+      this.#key,
+      async (client, objectName) =>
+        await client.uploadPart(
+          { bucketName: this.#bucket.name, objectName, uploadID: this.#id, partNumber: part, headers: { ...headers } },
+          content,
+        ),
+    );
+    this.#parts.push({ part, etag });
+  }
+
+  /** Whether the object is what these parts come to: servers make its tag of theirs. */
+  async #isThere(parts: readonly Part[], error: unknown): Promise<boolean> {
+    const hash = createHash("md5");
+    for (const { etag } of parts) hash.update(Buffer.from(etag.replaceAll('"', ""), "hex"));
+    try {
+      const { etag } = await this.#bucket.head(this.#key);
+      return etag.replaceAll('"', "") === `${hash.digest("hex")}-${parts.length}`;
+    } catch (cause) {
+      if (isNotFound(cause)) throw error;
+      throw cause;
+    }
+  }
+}

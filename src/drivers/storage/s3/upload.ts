@@ -1,0 +1,111 @@
+import type { Stat } from "../driver.ts";
+import { exactly } from "../exact-size.ts";
+import type { Bucket } from "./bucket.ts";
+import { MultipartUpload } from "./multipart.ts";
+import type { PartMemory } from "./part-memory.ts";
+
+const mebibyte = 1_048_576;
+/** What servers take: no part but the last is smaller, and there are no more of them. */
+const smallestPart = 5 * mebibyte;
+const mostParts = 10_000;
+/** Where the size is not known, parts are twice as long after so many: 10,000 of them come to 484 GiB. */
+const growth = 2_000;
+/** The first buffer where nobody knows how much will come: most objects are small. */
+const firstBuffer = 65_536;
+
+/**
+ * Stores what `source` yields: by one request when it fits into a part, else part by part, each being sent while the next
+ * is gathered. After any failure nothing is left of it, as far as the server can be reached.
+ */
+export async function upload(
+  bucket: Bucket,
+  key: string,
+  source: AsyncIterable<Uint8Array>,
+  memory: PartMemory,
+  size?: number,
+): Promise<Stat> {
+  const lengths = partLengths(bucket.tuning.partSize, memory.isTight, size);
+  let multipart: MultipartUpload | undefined;
+  let sending: Promise<void> = Promise.resolve();
+  let sent = 0;
+  let part = 0;
+  try {
+    for await (const { buffer, filled, isLast } of gathered(exactly(source, size), lengths, memory)) {
+      const content = buffer.subarray(0, filled);
+      if (isLast && multipart === undefined) return await bucket.put(key, content).finally(() => { memory.give(buffer); }); // prettier-ignore
+      part++;
+      sent += filled;
+      const [upload, number] = [(multipart ??= await MultipartUpload.begin(bucket, key)), part];
+      const before = sending;
+      sending = before
+        .then(async () => { await upload.put(number, content); })
+        .finally(() => { memory.give(buffer); }); // prettier-ignore
+      // It is awaited below; until then its failure must not count as nobody's.
+      sending.catch(() => undefined);
+      await (memory.hasRoom(lengths(part)) ? before : sending);
+    }
+    await sending;
+    if (multipart === undefined) throw new Error("there was no part at all");
+    return await multipart.complete(sent);
+  } catch (error) {
+    await sending.catch(() => undefined);
+    await multipart?.abort();
+    throw error;
+  }
+}
+
+interface Part {
+  readonly buffer: Buffer;
+  readonly filled: number;
+  readonly isLast: boolean;
+}
+
+/** The bytes of `source` in parts, one at least. Whoever gets a part gives its buffer back. */
+async function* gathered(
+  source: AsyncIterable<Uint8Array>,
+  lengths: (index: number) => number,
+  memory: PartMemory,
+): AsyncGenerator<Part> {
+  let index = 0;
+  let filled = 0;
+  let buffer: Buffer | undefined = memory.take(Math.min(lengths(0), firstBuffer));
+  try {
+    for await (const chunk of source) {
+      for (let rest = chunk; rest.length > 0;) {
+        if (buffer && filled === buffer.length) {
+          if (filled < lengths(index)) {
+            const longer = memory.take(Math.min(filled * 4, lengths(index)));
+            buffer.copy(longer);
+            memory.give(buffer);
+            buffer = longer;
+          } else {
+            const full = buffer;
+            buffer = undefined;
+            yield { buffer: full, filled, isLast: false };
+            filled = 0;
+            index++;
+          }
+        }
+        buffer ??= memory.take(lengths(index));
+        const taken = rest.subarray(0, buffer.length - filled);
+        buffer.set(taken, filled);
+        filled += taken.length;
+        rest = rest.subarray(taken.length);
+      }
+    }
+    const last = buffer ?? memory.take(0);
+    buffer = undefined;
+    yield { buffer: last, filled, isLast: true };
+  } finally {
+    if (buffer) memory.give(buffer);
+  }
+}
+
+/** How long each part should be, by its index, so that there are no more parts than servers take. */
+function partLengths(partSize: number, isTight: boolean, size: number | undefined): (index: number) => number {
+  const base = isTight ? Math.min(partSize, smallestPart) : partSize;
+  if (size === undefined) return (index) => base * 2 ** Math.floor(index / growth);
+  const needed = Math.ceil(size / mostParts / mebibyte) * mebibyte;
+  const length = size <= base ? Math.max(size, 1) : Math.max(base, needed);
+  return () => length;
+}

@@ -1,0 +1,37 @@
+import type { Client } from "minio";
+
+/** Who signs requests. */
+export interface S3Account {
+  readonly accessKey: string;
+  readonly secretKey: string;
+}
+
+/** A server of the test's own that speaks S3. */
+export interface S3Server {
+  readonly host: string;
+  readonly port: number;
+  readonly region: string;
+  readonly account: S3Account;
+  /** The client library on its own, to prepare things and to look behind the driver. */
+  client(account?: S3Account): Client;
+  /** Makes a bucket that no other test uses. */
+  newBucket(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+/** The options of a flavor that keeps its images in `bucket` there. */
+export function s3Settings(server: S3Server, bucket: string, port = server.port) {
+  return {
+    storage: "s3",
+    storage_path: "/registry",
+    s3_bucket: bucket,
+    s3_access_key: server.account.accessKey,
+    s3_secret_key: server.account.secretKey,
+    s3_encrypt: false,
+    s3_secure: false,
+    s3_region: server.region,
+    boto_host: server.host,
+    boto_port: port,
+    boto_debug: 0,
+  } as const;
+}
