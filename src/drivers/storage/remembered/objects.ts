@@ -40,7 +40,13 @@ export class RememberedObjects {
   }
 
   keep(key: string, { stat, bytes }: RememberedObject): void {
-    this.#entries.set(key, { stat, bytes: bytes?.toString("latin1"), until: performance.now() + this.#lifetime });
+    const now = performance.now();
+    this.#entries.set(key, { stat, bytes: bytes?.toString("latin1"), until: now + this.#lifetime });
+    // What nobody has used for as long as it is true only takes room.
+    for (const oldest of this.#entries.rkeys()) {
+      if (now < (this.#entries.peek(oldest)?.until ?? 0)) break;
+      this.#entries.delete(oldest);
+    }
   }
 
   /** Without keys all. */

@@ -9,7 +9,7 @@ import type { ImageId } from "../names.ts";
 import { imageKey } from "../paths.ts";
 import type { LayerFacts, OciLayer } from "./layer-facts.ts";
 import type { ManifestLinks } from "./manifest-links.ts";
-import { ociImageOf, type ImageBlob, type V1ImageSource } from "./oci-image.ts";
+import type { ImageBlob, V1ImageSource } from "./oci-image.ts";
 import type { BridgeRecords } from "./records.ts";
 import { SharedRuns } from "./shared-runs.ts";
 import { untranslatable } from "./untranslatable.ts";
@@ -108,7 +108,8 @@ export class OciTranslation {
           )),
         );
       }
-      const { manifest, config } = ociImageOf(chain);
+      // Loaded when it is needed: few servers have images of V1.
+      const { manifest, config } = (await import("./oci-image.ts")).ociImageOf(chain);
       for (const blob of [config, manifest]) await this.#keep(blob);
       await this.#keepImageOf(manifest.digest, image);
       const top = identityOf(inputs.slice(-1));

@@ -16,7 +16,7 @@ import { platformManifest } from "./platform.ts";
 import type { BridgeRecords, ImageSource } from "./records.ts";
 import { SharedRuns } from "./shared-runs.ts";
 import { untranslatable } from "./untranslatable.ts";
-import { v1ChainOf, type V1ChainImage } from "./v1-chain.ts";
+import type { V1ChainImage } from "./v1-chain.ts";
 
 /** What a manifest is, without what else must be in the store. */
 type Parsed = { readonly image: ImageManifest } | { readonly chosen: Digest } | { readonly problem: RegistryError };
@@ -121,7 +121,8 @@ export class V1Translation {
   async #chain(image: ImageManifest): Promise<readonly V1ChainImage[]> {
     const config = await this.#documents.read(blobKey(image.config.digest));
     if (!config) throw untranslatable(`its configuration ${image.config.digest} is not in this registry`);
-    return v1ChainOf(image, config);
+    // Few servers are asked by clients of both protocols: what they alone need is loaded when it is needed.
+    return (await import("./v1-chain.ts")).v1ChainOf(image, config);
   }
 
   /** Lets the images of the chain between two positions be found by their ids. Those that were pushed stay what they are. */

@@ -1,10 +1,7 @@
 import { pipeline } from "node:stream";
 import { createGunzip } from "node:zlib";
-import xz from "xz-decompress";
 import { RegistryError } from "../../errors.ts";
-import { bunzip2 } from "./bunzip2.ts";
 import { unsupported } from "./unsupported.ts";
-import { unzstd } from "./unzstd.ts";
 
 /** How a layer's tar archive may be packed. */
 export type Compression = "none" | "gzip" | "xz" | "bzip2" | "zstd";
@@ -88,12 +85,19 @@ export async function* decompressed(source: AsyncIterable<Uint8Array>): AsyncGen
   }
 }
 
+/** What few layers need is loaded with the first of them. */
 const unpackers: Readonly<Record<Compression, (source: AsyncGenerator<Uint8Array>) => AsyncIterable<Uint8Array>>> = {
   none: (source) => source,
   gzip: (source) => pipeline(source, createGunzip({ chunkSize: 64 * 1024 }), () => undefined),
-  xz: unxz,
-  bzip2: bunzip2,
-  zstd: unzstd,
+  async *xz(source) {
+    yield* (await import("./unxz.ts")).unxz(source);
+  },
+  async *bzip2(source) {
+    yield* (await import("./bunzip2.ts")).bunzip2(source);
+  },
+  async *zstd(source) {
+    yield* (await import("./unzstd.ts")).unzstd(source);
+  },
 };
 
 /** The first bytes of a stream and the stream from its first byte. */
@@ -111,26 +115,4 @@ async function peeked(source: AsyncGenerator<Uint8Array>) {
     yield* source;
   }
   return { head: Buffer.concat(chunks), whole: whole() };
-}
-
-async function* unxz(source: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const packed = new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const next = await source.next();
-      if (next.done === true) controller.close();
-      else controller.enqueue(next.value);
-    },
-    async cancel() {
-      await source.return(undefined);
-    },
-  });
-  const unpacked = new xz.XzReadableStream(packed).getReader();
-  try {
-    for (let next = await unpacked.read(); !next.done; next = await unpacked.read()) {
-      if (next.value.length > 0) yield next.value;
-    }
-  } finally {
-    // It cannot be cancelled when it has unpacked all but not all has been read.
-    await unpacked.cancel().catch(() => undefined);
-  }
 }
