@@ -1,4 +1,4 @@
-import { load, renderProblem, type Loaded } from "../server/index.ts";
+import { load, renderProblem, type Loaded, type Settings } from "../server/index.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** The values of `configOption` and `flavorOption`. */
@@ -20,4 +20,9 @@ export async function loadFlavor(
   const loaded = await load({ cwd, env, configFile: config, flavor });
   if (!quiet) for (const warning of loaded.warnings) await terminal.warn(renderProblem(warning));
   return loaded;
+}
+
+/** What a flavor's storage is called in messages. */
+export function storeName({ storage, storage_path: path }: Settings, flavor: string): string {
+  return storage === "local" ? path : `the ${storage} storage of flavor ${flavor}`;
 }

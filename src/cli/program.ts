@@ -1,6 +1,7 @@
 import { CommanderError, type Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
 import { readFile } from "node:fs/promises";
 import { command, type Context } from "./command.ts";
+import { adopt } from "./commands/adopt.ts";
 import { check } from "./commands/check.ts";
 import { config } from "./commands/config.ts";
 import { completion } from "./commands/completion.ts";
@@ -35,7 +36,7 @@ export function program(context: Context): CommandUnknownOpts {
   })
     .version(context.version, "-V, --version", "show the version")
     .usage("<command> [options]");
-  const commands = [init, check, serve, config, keygen, request, genNginx, genApache, genSystemd, genCompose];
+  const commands = [init, check, serve, adopt, config, keygen, request, genNginx, genApache, genSystemd, genCompose];
   for (const define of commands) root.addCommand(define(context));
   root.addCommand(completion(context, root));
   root.addHelpText("after", "\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 configuration invalid, 130 interrupted.");

@@ -11,5 +11,8 @@ export { flavorOf, load, loadAll, type CheckedFile, type LoadOptions } from "./c
 export { ConfigError, renderProblem, type Problem } from "./config/problem.ts";
 export { renderConfig, type Draft } from "./config/render.ts";
 export { settingsOf, type Settings, type SettingsInput } from "./config/schema.ts";
+export { adoptStore } from "./maintenance/index.ts";
+export type { AdoptOptions, AdoptReport } from "./maintenance/adopt.ts";
 export { probesOf, type Probe } from "./probes.ts";
+export type { Problem as StoreProblem } from "./registry/bridge/problems.ts";
 export { serve, type ServeOptions } from "./serve.ts";

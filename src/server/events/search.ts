@@ -1,4 +1,4 @@
-import type { SearchIndex } from "../../drivers/search/search-index.ts";
+import type { SearchEntry, SearchIndex } from "../../drivers/search/search-index.ts";
 import type { Log } from "../log.ts";
 import { repositoryText } from "../registry/names.ts";
 import type { Registry } from "../registry/registry.ts";
@@ -33,7 +33,7 @@ export function keepSearchIndex(parts: {
   let closed = false;
   const fill = async () => {
     try {
-      const added = await search.fill(() => entries(registry, () => closed));
+      const added = await search.fill(() => searchEntries(registry, () => closed));
       if (added > 0) log.info({ repositories: added }, "Filled the search index from the store");
     } catch (err) {
       if (!closed)
@@ -51,7 +51,7 @@ export function keepSearchIndex(parts: {
 }
 
 /** Every repository of the store, of both protocols; throws when `isClosed`, so that a fill cut short does not count as one. */
-async function* entries({ own, catalog }: Registry, isClosed: () => boolean) {
+export async function* searchEntries({ own, catalog }: Registry, isClosed: () => boolean): AsyncGenerator<SearchEntry> {
   for await (const repository of own.repositories.all()) {
     if (isClosed()) throw new Error("the server is stopping");
     yield { name: (await catalog.listing(repositoryText(repository))).listed, description: "" };
