@@ -10,8 +10,11 @@ import { genCompose } from "./commands/gen-compose.ts";
 import { genNginx } from "./commands/gen-nginx.ts";
 import { genSystemd } from "./commands/gen-systemd.ts";
 import { init } from "./commands/init.ts";
+import { inspect } from "./commands/inspect.ts";
 import { keygen } from "./commands/keygen.ts";
+import { ls } from "./commands/ls.ts";
 import { request } from "./commands/request.ts";
+import { rm } from "./commands/rm.ts";
 import { serve } from "./commands/serve.ts";
 import { CommandError, exitCodes, reason } from "./exit.ts";
 import { Terminal, type Io } from "./terminal.ts";
@@ -36,7 +39,22 @@ export function program(context: Context): CommandUnknownOpts {
   })
     .version(context.version, "-V, --version", "show the version")
     .usage("<command> [options]");
-  const commands = [init, check, serve, adopt, config, keygen, request, genNginx, genApache, genSystemd, genCompose];
+  const commands = [
+    init,
+    check,
+    serve,
+    adopt,
+    ls,
+    inspect,
+    rm,
+    config,
+    keygen,
+    request,
+    genNginx,
+    genApache,
+    genSystemd,
+    genCompose,
+  ];
   for (const define of commands) root.addCommand(define(context));
   root.addCommand(completion(context, root));
   root.addHelpText("after", "\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 configuration invalid, 130 interrupted.");

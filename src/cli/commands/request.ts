@@ -1,5 +1,4 @@
 import { Option, type CommandUnknownOpts } from "@commander-js/extra-typings";
-import { createPrivateKey, type KeyObject } from "node:crypto";
 import { constants, createReadStream } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
@@ -9,6 +8,7 @@ import { command, jsonOption, repeated, type Context } from "../command.ts";
 import { CommandError } from "../exit.ts";
 import { readNamed } from "../files.ts";
 import { send } from "../http.ts";
+import { privateKey } from "../private-key.ts";
 
 /** `request`: what the holder of the privileged key may ask of a registry, signed. */
 export function request(context: Context): CommandUnknownOpts {
@@ -116,16 +116,6 @@ function target(base: string, path: string): URL {
     throw new CommandError("usage", `--url '${base}' must begin with http:// or https://`);
   }
   return new URL(base.replace(/\/+$/, "") + path);
-}
-
-async function privateKey(path: string): Promise<KeyObject> {
-  const text = await readNamed("--key", path);
-  try {
-    return createPrivateKey(text);
-  } catch (error) {
-    const remedy = "a private key in PEM form, without a passphrase, is needed, as registryctl keygen makes it";
-    throw new CommandError("failed", `--key ${path} cannot be read as a private key; ${remedy}`, { cause: error });
-  }
 }
 
 async function answer({ terminal }: Context, response: IncomingMessage): Promise<void> {

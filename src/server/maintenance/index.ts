@@ -1,8 +1,20 @@
 import type { Settings } from "../config/schema.ts";
 import type { AdoptOptions, AdoptReport } from "./adopt.ts";
+import type { OpenOptions } from "./opened-store.ts";
+import type { RegistryPort } from "./port.ts";
 
-/** As `adoptStore` of adopt.ts, which is loaded with the rest of the server when it is first called. */
+/** As in adopt.ts, which is loaded with the rest of the server when this is called. */
 export async function adoptStore(settings: Settings, options: AdoptOptions): Promise<AdoptReport> {
   const { adoptStore: adopt } = await import("./adopt.ts");
   return await adopt(settings, options);
+}
+
+/** As in stored-registry.ts, which is loaded with the rest of the server when this is called. */
+export async function openStoredRegistry(
+  settings: Settings,
+  name: string,
+  options: OpenOptions,
+): Promise<RegistryPort> {
+  const { openStoredRegistry: open } = await import("./stored-registry.ts");
+  return await open(settings, name, options);
 }

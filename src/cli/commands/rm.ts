@@ -1,0 +1,51 @@
+import type { CommandUnknownOpts } from "@commander-js/extra-typings";
+import { command, configOption, flavorOption, type Context } from "../command.ts";
+import { CommandError } from "../exit.ts";
+import { parseImageName } from "../image-name.ts";
+import { confirm } from "../prompt.ts";
+import {
+  caOption,
+  keyOption,
+  openRegistry,
+  passwordOption,
+  urlOption,
+  usernameOption,
+  withRegistry,
+} from "../registry-access.ts";
+
+/** `rm`: removes a tag, in both protocols. */
+export function rm(context: Context): CommandUnknownOpts {
+  return command(context, "rm", {
+    summary: "remove a tag",
+    description:
+      "Removes a tag, for clients of V1 and V2 alike. What it named stays in the store, and can still be pulled by its " +
+      "digest. Asks first when there is a terminal; otherwise --yes has to say so.",
+    examples: ["registryctl rm team/app:1.0", "registryctl rm team/app:1.0 --yes --flavor prod"],
+  })
+    .argument("<name:tag>", "what to remove")
+    .option("-y, --yes", "do not ask")
+    .addOption(urlOption)
+    .addOption(configOption)
+    .addOption(flavorOption)
+    .addOption(usernameOption)
+    .addOption(passwordOption)
+    .addOption(keyOption)
+    .addOption(caOption)
+    .action(async (name, options) => {
+      const { terminal } = context;
+      const { repository, reference: tag, isDigest } = parseImageName(name);
+      if (isDigest) throw new CommandError("usage", "tags are removed, by NAME:TAG; what a digest names stays");
+      if (!options.yes && !terminal.interactive) {
+        throw new CommandError("usage", `nobody can be asked here: --yes removes ${repository}:${tag}`);
+      }
+      await withRegistry(await openRegistry(terminal, options, "write"), async (registry) => {
+        if (!options.yes && !(await confirm(terminal, `Remove ${repository}:${tag} from ${registry.name}?`, false))) {
+          throw new CommandError("failed", "nothing was removed");
+        }
+        if (!(await registry.removeTag(repository, tag))) {
+          throw new CommandError("failed", `${registry.name} has no ${repository}:${tag}`);
+        }
+        await terminal.print(`removed ${repository}:${tag}`);
+      });
+    });
+}
