@@ -1,6 +1,9 @@
 import { Worker, type Transferable } from "node:worker_threads";
 import type { Job, WorkerSettings } from "./worker.ts";
 
+/** Chunks are let go with the young objects that held them: the less room there is for these, the sooner. */
+const youngMegabytes = 3;
+
 export interface LayerWorkerOptions {
   /** What a worker's JavaScript objects may take; a worker that needs more ends. Buffers and WebAssembly come on top. */
   readonly heapMegabytes: number;
@@ -52,7 +55,8 @@ export class LayerWorker {
 /** Threads do not inherit a loader of TypeScript: where this file is TypeScript itself, the thread starts with tsx. */
 function started(heapMegabytes: number, workerData: WorkerSettings): Worker {
   // What the process was started with, like preloaded modules, is not meant for its threads.
-  const options = { resourceLimits: { maxOldGenerationSizeMb: heapMegabytes }, execArgv: [], workerData };
+  const resourceLimits = { maxOldGenerationSizeMb: heapMegabytes, maxYoungGenerationSizeMb: youngMegabytes };
+  const options = { resourceLimits, execArgv: [], workerData };
   if (!import.meta.url.endsWith(".ts")) return new Worker(new URL("worker.js", import.meta.url), options);
   const script = JSON.stringify(new URL("worker.ts", import.meta.url).href);
   const start = `import("tsx/esm/api").then((tsx) => { tsx.register(); return import(${script}); })`;

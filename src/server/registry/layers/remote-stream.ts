@@ -13,7 +13,7 @@ type Message =
  */
 export async function sendStream(source: AsyncIterable<Uint8Array>, port: MessagePort): Promise<void> {
   const demand = new Demand(port);
-  const chunks = source[Symbol.asyncIterator]();
+  const chunks = pieces(source)[Symbol.asyncIterator]();
   try {
     while (await demand.next()) {
       const chunk = await chunks.next();
@@ -26,7 +26,7 @@ export async function sendStream(source: AsyncIterable<Uint8Array>, port: Messag
       const bytes = new Uint8Array(chunk.value);
       port.postMessage({ kind: "chunk", bytes } satisfies Message, [bytes.buffer]);
     }
-    await chunks.return?.();
+    await chunks.return(undefined);
   } catch (error) {
     port.postMessage(failure(error));
     throw error;
@@ -120,5 +120,14 @@ class Inbox {
     const message = this.#messages.shift();
     if (!message) throw new ThreadEnded("A thread ended in the middle of its work");
     return message;
+  }
+}
+
+/** Memory that crosses threads is collected late: little at a time keeps little waiting. */
+const pieceSize = 65_536;
+
+async function* pieces(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) {
+    for (let at = 0; at < chunk.length; at += pieceSize) yield chunk.subarray(at, at + pieceSize);
   }
 }
