@@ -45,8 +45,9 @@ prod:
 - **\`_env:NAME\`** in place of any value, in lists and maps too, is the value of that environment variable; unset, the option is
   absent. \`_env:NAME:default\` has a default, which may be empty and may contain colons. A variable that is set to nothing makes the
   option absent. Lists and maps are written in one line, \`[a, b]\` and \`{a: b}\`; for a list, \`a, b\` is enough.
-- **Variables that begin with \`REGISTRY_\` or \`GUNICORN_\`** below count even if the file doesn't mention them, in the order of the
-  table; what the file says wins.
+- **Variables that begin with \`REGISTRY_\` or \`GUNICORN_\`** below, and those that every program reads its AWS keys from
+  (\`AWS_ACCESS_KEY_ID\`, \`AWS_SECRET_ACCESS_KEY\`, \`AWS_SESSION_TOKEN\`), count even if the file doesn't mention them, in the
+  order of the table; what the file says wins.
 - \`~\` and \`null\` make an option absent. A section without the option that turns it on is off.
 - **Paths** of keys, certificates and modules are relative to the configuration file's folder; \`storage_path\` and SQLite files, to the
   folder that the registry is started in: write them absolute.

@@ -133,6 +133,7 @@ const flavors: Readonly<Record<string, Draft>> = {
     s3_bucket: "_env:AWS_BUCKET",
     s3_access_key: "_env:AWS_KEY",
     s3_secret_key: "_env:AWS_SECRET",
+    s3_session_token: "_env:AWS_SESSION_TOKEN",
     s3_encrypt: "_env:AWS_ENCRYPT:true",
     s3_secure: "_env:AWS_SECURE:true",
     s3_use_sigv4: "_env:AWS_USE_SIGV4",
@@ -205,8 +206,8 @@ const lacking = "this version lacks the storage yet.";
 const remarks: Readonly<Record<string, string>> = {
   common: "What every flavor starts from.",
   local: "Images in a folder of this machine.",
-  s3: `Images in Amazon S3: ${lacking}`,
-  "ceph-s3": `Images in Ceph, through its S3 gateway: ${lacking}`,
+  s3: "Images in a bucket of Amazon S3.",
+  "ceph-s3": "Images in Ceph, through its S3 gateway.",
   gcs: `Images in Google Cloud Storage: ${lacking}`,
   swift: `Images in OpenStack Swift: ${lacking}`,
   glance: `Layers in OpenStack Glance, all else beside it: ${lacking}`,

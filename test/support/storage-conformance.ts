@@ -9,6 +9,8 @@ import { describeListing } from "./storage-conformance/listing.ts";
 export interface Conformance {
   /** The driver keeps its objects in memory: how much it holds is no fault. */
   readonly inMemory?: boolean;
+  /** How many objects are many, where each takes its time: it should be more than the backend lists at once. */
+  readonly many?: number;
 }
 
 /** Hands a test the driver, and a prefix that no other test uses. */
@@ -50,7 +52,7 @@ export function describeStorage(
 
     describeContent(subject);
     describeLargeObjects(subject, conformance);
-    describeListing(subject);
+    describeListing(subject, conformance);
     describeChanges(subject);
   });
 }

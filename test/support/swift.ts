@@ -177,15 +177,16 @@ export class SwiftServer implements S3Server {
   }
 
   #proxy({ pipeline, filters }: SwiftAuthentication): string {
-    const before = ["catch_errors", "gatekeeper", "healthcheck", "cache", "listing_formats", "bulk", "tempurl"];
-    const behind = ["copy", "slo", "dlo", "versioned_writes"];
+    // Without proxy-logging, HEAD of the S3 API has a body when it fails.
+    const before = ["catch_errors", "gatekeeper", "healthcheck", "proxy-logging", "cache", "listing_formats", "bulk", "tempurl"]; // prettier-ignore
+    const behind = ["copy", "slo", "dlo", "versioned_writes", "proxy-logging"];
     const options: Readonly<Record<string, Ini[string]>> = {
       cache: { memcache_servers: `${host}:${this.#ports.memcached}` },
       slo: { min_segment_size: 1, allow_async_delete: false },
     };
     const own = [...before, ...behind].map((name) => [
       `filter:${name}`,
-      { use: `egg:swift#${name === "cache" ? "memcache" : name}`, ...options[name] },
+      { use: `egg:swift#${name === "cache" ? "memcache" : name.replace("-", "_")}`, ...options[name] },
     ]);
     return ini({
       DEFAULT: this.#common(this.#ports.proxy),

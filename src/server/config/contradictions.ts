@@ -19,6 +19,23 @@ export function contradictions(settings: Settings, places: ReadonlyMap<string, P
       remedy: "Name a folder, such as /var/lib/registry.",
     });
   }
+  if (settings.storage === "s3") found.push(...lacksOfS3(settings, places));
+  return found;
+}
+
+/** What a bucket can't be found or opened without; keys may come from elsewhere, but not half of a pair. */
+function lacksOfS3(settings: Settings, places: ReadonlyMap<string, Place>): readonly Complaint[] {
+  const { s3_bucket: bucket, boto_bucket: older, s3_access_key: access, s3_secret_key: secret } = settings;
+  const found: Complaint[] = [];
+  if (bucket === undefined && older === undefined) {
+    const remedy = "Name the bucket that images are kept in; the sample reads it from AWS_BUCKET.";
+    found.push({ ...at("s3_bucket", places), problem: "is missing", remedy });
+  }
+  if ((access === undefined) !== (secret === undefined)) {
+    const [missing, there] = access === undefined ? ["access", "secret"] : ["secret", "access"];
+    const remedy = `Set s3_${missing}_key too, or neither: then keys are looked for where boto and AWS keep them.`;
+    found.push({ ...at(`s3_${missing}_key`, places), problem: `is missing beside s3_${there}_key`, remedy });
+  }
   return found;
 }
 

@@ -7,7 +7,8 @@ import { accommodate, optionsOfAbsentStorages, unsupportedFlavors } from "./old-
 import type { Problem } from "./problem.ts";
 import { Reading, type Place, type Stranger } from "./reading.ts";
 import { sectionSwitches, settingsSchema, type Settings } from "./schema.ts";
-import { unused, unusedOfAbsentStorages } from "./unused.ts";
+import { defaultsOfStorage } from "./storages.ts";
+import { unused, unusedOfOtherStorages } from "./unused.ts";
 import { isNull, type Entry, type Mapping } from "./yaml-tree.ts";
 
 /** A flavor that can be served. */
@@ -46,7 +47,8 @@ export function evaluate(file: ConfigFile, flavor: string, env: Environment): Ev
   const read = reading.object(options, settingsSchema, []) ?? {};
   const { values, warnings } = withoutIdleSections(read, options);
   const lacksStorage = old.problems.some(({ key }) => key === "storage");
-  const parsed = settingsSchema.safeParse(lacksStorage ? { ...values, storage: "memory" } : values);
+  const completed = { ...defaultsOfStorage(values["storage"]), ...values };
+  const parsed = settingsSchema.safeParse(lacksStorage ? { ...values, storage: "memory" } : completed);
 
   const place = ({ line = written.line, ...rest }: Complaint): Problem => {
     return { file: file.path, flavor, ...(line > 0 && { line }), ...rest };
@@ -62,7 +64,7 @@ export function evaluate(file: ConfigFile, flavor: string, env: Environment): Ev
     ...warnings,
     ...doubts(values, reading.places),
     ...(parsed.success && !lacksStorage ? unused(parsed.data, reading.places) : []),
-    ...(lacksStorage ? [] : unusedOfAbsentStorages(written, flavor, env)),
+    ...(parsed.success && !lacksStorage ? unusedOfOtherStorages(written, flavor, parsed.data.storage, env) : []),
   ].map(place);
   const evaluation = { flavor, problems: inOrder(problems), warnings: inOrder(doubtful) };
   if (!parsed.success || problems.length > 0) return evaluation;

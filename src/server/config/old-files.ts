@@ -2,7 +2,7 @@ import { resolveScalar, type Environment } from "./environment.ts";
 import type { Complaint } from "./complaints.ts";
 import { settingsSchema } from "./schema.ts";
 import { fieldsOf } from "./schema-walk.ts";
-import { absentStorages } from "./storages.ts";
+import { absentStorages, optionsOfOthers } from "./storages.ts";
 import type { Entry, Mapping } from "./yaml-tree.ts";
 
 /** A flavor's entries without those that only older registries understand, and what is to be said about them. */
@@ -13,15 +13,17 @@ export interface Accommodated {
 }
 
 /**
- * Makes room for files that were written for the original registry. Options of storages that this version lacks are
- * let pass without a look at their values, as long as such a storage isn't the one that is chosen. Options of
- * `email_exceptions` that stand directly in the flavor are moved to where they belong.
+ * Makes room for files that were written for the original registry. Options of storages that are not chosen are let pass
+ * without a look at their values: a file may hold those of several, not all filled in. Options of `email_exceptions`
+ * that stand directly in the flavor are moved to where they belong.
  */
 export function accommodate(flavor: Mapping, env: Environment): Accommodated {
   const problems: Complaint[] = [];
   const warnings: Complaint[] = [];
   const options = new Map<string, Entry>();
   const stray = new Map<string, Entry>();
+  const storage = flavor.entries.get("storage");
+  const others = optionsOfOthers(storage ? textOf(storage, env) : "");
   for (const [key, entry] of flavor.entries) {
     if (isMailOption(key)) {
       stray.set(key, entry);
@@ -36,7 +38,7 @@ export function accommodate(flavor: Mapping, env: Environment): Accommodated {
         problem: "redirects through CloudFront are not supported",
         remedy: "Remove the section.",
       });
-    } else if (!optionsOfAbsentStorages.has(key)) {
+    } else if (!others.has(key)) {
       options.set(key, entry);
     }
   }

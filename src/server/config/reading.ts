@@ -161,9 +161,12 @@ const booleans: ReadonlyMap<string, boolean> = new Map([
   ...["false", "no", "off", "0"].map((word): [string, boolean] => [word, false]),
 ]);
 
-/** Variables that only this server (or the one it follows) reads, so that they count without being named in the file. */
+/**
+ * Variables that count without being named in the file: those that only this server (or the one it follows) reads, and
+ * those that every program reads its AWS keys from.
+ */
 function isServerVariable(name: string): boolean {
-  return /^(REGISTRY|GUNICORN)_/.test(name);
+  return /^(REGISTRY|GUNICORN)_|^AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN)$/.test(name);
 }
 
 function originOf({ variable, unset }: ResolvedScalar): Partial<Place> {

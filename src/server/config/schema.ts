@@ -2,7 +2,7 @@ import { z } from "zod";
 import { registryOptions } from "./registry-options.ts";
 import { serverOptions } from "./server-options.ts";
 import { serviceOptions } from "./service-options.ts";
-import { storageOptions } from "./storages.ts";
+import { defaultsOfStorage, storageOptions } from "./storages.ts";
 
 /** The options in the groups that the reference shows them in. */
 export const optionGroups = {
@@ -37,7 +37,7 @@ export type SettingsInput = Immutable<z.input<typeof settingsSchema>>;
 
 /** `values` with the defaults of all other options, without a file or an environment. Throws zod's error. */
 export function settingsOf(values: SettingsInput): Settings {
-  return settingsSchema.parse(values);
+  return settingsSchema.parse({ ...defaultsOfStorage(values.storage), ...values });
 }
 
 type Immutable<T> = T extends object ? { readonly [K in keyof T]: Immutable<T[K]> } : T;

@@ -1,8 +1,11 @@
 import { z } from "zod";
 import { option } from "../../drivers/option.ts";
+import { findStorage, storageDefinitions } from "../../drivers/storage/index.ts";
+import { s3Options } from "../../drivers/storage/s3/options.ts";
+import { defaultOf, fieldsOf } from "./schema-walk.ts";
 import { kind, size } from "./values.ts";
 
-const storageNames = ["local", "memory"] as const;
+const storageNames = ["local", "memory", "s3"] as const;
 
 /** The options that say where images are kept. */
 export const storageOptions = {
@@ -11,11 +14,13 @@ export const storageOptions = {
       .enum([...storageNames, "file"])
       .transform((name): (typeof storageNames)[number] => (name === "file" ? "local" : name)),
     {
-      description: "Where images are kept: local (also called file) is a folder, memory forgets everything at the end.",
+      description:
+        "Where images are kept: local (also called file) is a folder, s3 a bucket of Amazon S3 or of another server that speaks its protocol, memory forgets everything at the end.",
     },
   ),
   storage_path: option(kind(z.string().meta({ format: "path" }), "a path").default("/tmp/registry"), {
-    description: "The folder that images are kept in, or the prefix of their keys in an object store.",
+    description:
+      "The folder that images are kept in, or the prefix of their keys in an object store, where it is /registry if nothing is said.",
     env: ["STORAGE_PATH"],
   }),
   min_free: option(size.default(100_000_000), {
@@ -28,7 +33,25 @@ export const storageOptions = {
       "Other programs or machines write to storage_path too, such as another registry: names are read from the disk each time.",
     env: ["STORAGE_SHARED"],
   }),
+  ...s3Options,
 };
+
+/** The defaults that a storage has of its own, for options that several have: the storage's name is as written. */
+export function defaultsOfStorage(name: unknown): Readonly<Record<string, unknown>> {
+  const definition = typeof name === "string" ? findStorage(name) : undefined;
+  const path = definition && fieldsOf(definition.options)?.["storage_path"];
+  return path ? { storage_path: defaultOf(path) } : {};
+}
+
+/** The options that only the storages of other names have. */
+export function optionsOfOthers(name: string): ReadonlySet<string> {
+  const own = new Set(Object.keys(findStorage(name)?.options.shape ?? {}));
+  const others = [
+    ...storageDefinitions.flatMap(({ options }) => Object.keys(options.shape)),
+    ...Object.values(absentStorages).flatMap(({ options }) => options),
+  ];
+  return new Set(others.filter((option) => !own.has(option) && option !== "storage_path"));
+}
 
 /** The options of a storage that configuration files name but this version doesn't have. */
 export interface AbsentStorage {
@@ -36,8 +59,6 @@ export interface AbsentStorage {
   readonly planned: boolean;
   readonly options: readonly string[];
 }
-
-const boto = ["boto_bucket", "boto_host", "boto_port", "boto_debug", "boto_calling_format"];
 
 const swift = [
   "swift_authurl",
@@ -53,20 +74,7 @@ const swift = [
 
 /** Storages that files of the original choose: their options are no mistakes, but choosing one is. */
 export const absentStorages: Readonly<Record<string, AbsentStorage>> = {
-  s3: {
-    planned: true,
-    options: [
-      "s3_access_key",
-      "s3_secret_key",
-      "s3_bucket",
-      "s3_region",
-      "s3_encrypt",
-      "s3_secure",
-      "s3_use_sigv4",
-      ...boto,
-    ],
-  },
-  gcs: { planned: true, options: ["gs_access_key", "gs_secret_key", "gs_secure", "oauth2", ...boto] },
+  gcs: { planned: true, options: ["gs_access_key", "gs_secret_key", "gs_secure", "oauth2"] },
   swift: { planned: true, options: swift },
   glance: { planned: true, options: ["storage_alternate", ...swift] },
   elliptics: {

@@ -1,9 +1,9 @@
 import { findStorage } from "../../drivers/storage/index.ts";
 import type { Complaint } from "./complaints.ts";
 import { resolveScalar, type Environment } from "./environment.ts";
-import { optionsOfAbsentStorages } from "./old-files.ts";
 import type { Place } from "./reading.ts";
 import type { Settings } from "./schema.ts";
+import { optionsOfOthers } from "./storages.ts";
 import type { Entry, Mapping } from "./yaml-tree.ts";
 
 /** Options that are accepted, for the files of other versions, but change nothing in this version or this flavor. */
@@ -20,6 +20,11 @@ export function unused(settings: Settings, places: ReadonlyMap<string, Place>): 
     settings.secret_key !== undefined && {
       key: "secret_key",
       problem: "is not used: it signed the cookies of registries up to 0.6",
+      remedy: "Remove it.",
+    },
+    settings.s3_use_sigv4 === false && {
+      key: "s3_use_sigv4",
+      problem: "is not used: requests are always signed with version 4",
       remedy: "Remove it.",
     },
     cache && lru && { key: "cache.host", problem: "is not used beside cache_lru", remedy: "Remove one of the two." },
@@ -48,17 +53,21 @@ export function unused(settings: Settings, places: ReadonlyMap<string, Place>): 
 }
 
 /**
- * The same for options of storages that this version lacks, in a flavor that chooses another storage: one warning for
- * all that the flavor itself sets. What it shares with others, through `common` or `<<`, is meant for those.
+ * The same for options of other storages than `storage`, which the flavor chooses: one warning for all that the flavor
+ * itself sets. What it shares with others, through `common` or `<<`, is meant for those.
  */
-export function unusedOfAbsentStorages({ entries }: Mapping, flavor: string, env: Environment): readonly Complaint[] {
-  const set = [...entries].filter(
-    ([key, entry]) => entry.home === flavor && optionsOfAbsentStorages.has(key) && isSet(entry, env),
-  );
-  const [first, ...others] = set;
+export function unusedOfOtherStorages(
+  { entries }: Mapping,
+  flavor: string,
+  storage: string,
+  env: Environment,
+): readonly Complaint[] {
+  const others = optionsOfOthers(storage);
+  const set = [...entries].filter(([key, entry]) => entry.home === flavor && others.has(key) && isSet(entry, env));
+  const [first, ...rest] = set;
   if (!first) return [];
   const [key, { line }] = first;
-  const also = others.length === 0 ? "" : `, nor ${others.map(([name]) => name).join(", ")}`;
+  const also = rest.length === 0 ? "" : `, nor ${rest.map(([name]) => name).join(", ")}`;
   const problem = `is not used${also}: this flavor does not choose a storage with that option`;
   return [{ key, line, problem, remedy: "Remove what is left of another storage, or choose that storage." }];
 }

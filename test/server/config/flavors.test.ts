@@ -53,6 +53,9 @@ describe("a flavor", () => {
       disable_token_auth: false,
       sqlalchemy_index_database: "sqlite:////tmp/docker-registry.db",
       bugsnag_endpoint: "https://notify.bugsnag.com",
+      s3_encrypt: true,
+      s3_secure: true,
+      boto_debug: 0,
     });
   });
 
@@ -154,7 +157,7 @@ describe("the complaints about a flavor", () => {
     [
       "no storage",
       "dev: {debug: true}",
-      { line: 1, key: "storage", problem: /^is missing$/, remedy: /^Add storage: local, memory or file\.$/ },
+      { line: 1, key: "storage", problem: /^is missing$/, remedy: /^Add storage: local, memory, s3 or file\.$/ },
     ],
     [
       "an unknown storage",
@@ -248,11 +251,11 @@ describe("the complaints about a flavor", () => {
     ],
     [
       "a storage of a later version",
-      "dev: {storage: s3, s3_secure: REPLACEME}",
+      "dev: {storage: gcs, gs_secure: REPLACEME, s3_secure: REPLACEME}",
       {
         line: 1,
         key: "storage",
-        problem: /^this version of registryctl lacks the storage s3$/,
+        problem: /^this version of registryctl lacks the storage gcs$/,
         remedy: /storage: local/,
       },
     ],
@@ -275,6 +278,21 @@ describe("the complaints about a flavor", () => {
       "memory for several processes",
       "dev: {storage: memory, workers: 2}",
       { line: 1, key: "workers", problem: /can't be shared/, remedy: /workers: 1/ },
+    ],
+    [
+      "S3 without a bucket",
+      "dev: {storage: s3, s3_region: r}",
+      { key: "s3_bucket", problem: /^is missing$/, remedy: /Name the bucket/ },
+    ],
+    [
+      "half of the keys",
+      "dev: {storage: s3, s3_bucket: b, s3_access_key: k}",
+      { key: "s3_secret_key", problem: /is missing beside s3_access_key/, remedy: /s3_secret_key too, or neither/ },
+    ],
+    [
+      "a calling format that nobody knows",
+      "dev: {storage: s3, s3_bucket: b, boto_calling_format: Other}",
+      { line: 1, key: "boto_calling_format", problem: /OrdinaryCallingFormat/, remedy: /./ },
     ],
     [
       "an empty folder",

@@ -28,7 +28,29 @@ describe("the shipped sample", () => {
         expect(
           problems.map(({ key }) => key),
           flavor,
-        ).to.deep.equal(["storage"]);
+        ).to.deep.equal([["s3", "ceph-s3", "prod"].includes(flavor) ? "s3_bucket" : "storage"]);
+    }
+  });
+
+  it("keeps images in the bucket that variables name, with the keys that AWS's own variables hold too", async () => {
+    const names = { AWS_BUCKET: "images", AWS_ACCESS_KEY_ID: "key", AWS_SECRET_ACCESS_KEY: "secret", AWS_SESSION_TOKEN: "t" }; // prettier-ignore
+    for (const [flavor, encrypts] of [
+      ["s3", true],
+      ["ceph-s3", false],
+      ["prod", true],
+    ] as const) {
+      const { settings } = await load({ configFile: sample, flavor, env: names, cwd: "/" });
+      expect(settings).to.include({
+        storage: "s3",
+        s3_bucket: "images",
+        s3_access_key: "key",
+        s3_secret_key: "secret",
+      });
+      expect(settings).to.include({ storage_path: flavor === "prod" ? "/prod" : "/registry", s3_session_token: "t" });
+      expect([settings.s3_encrypt, settings.s3_secure], flavor).to.deep.equal([encrypts, encrypts]);
+      const ours = { ...names, AWS_KEY: "ours", AWS_SECRET: "ours too" };
+      const own = (await load({ configFile: sample, flavor, env: ours, cwd: "/" })).settings;
+      expect(own).to.include({ s3_access_key: "ours", s3_secret_key: "ours too" });
     }
   });
 
@@ -68,7 +90,7 @@ describe("the shipped sample", () => {
   it("reads every variable that an option names, and those of the original's samples", async () => {
     const text = await readFile(sample, "utf8");
     const unread = variablesOf(settingsSchema).filter(
-      (name) => !text.includes(`_env:${name}`) && !name.startsWith("GUNICORN_"),
+      (name) => !text.includes(`_env:${name}`) && !/^GUNICORN_|^AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY)$/.test(name),
     );
     expect(unread).to.deep.equal([]);
     const fixtures = new URL("./fixtures/", import.meta.url);

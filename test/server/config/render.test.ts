@@ -21,10 +21,11 @@ common:
 
 # For others.
 prod:
-  # Where images are kept: local (also called file) is a folder, memory forgets everything at the
-  # end.
+  # Where images are kept: local (also called file) is a folder, s3 a bucket of Amazon S3 or of
+  # another server that speaks its protocol, memory forgets everything at the end.
   storage: local
-  # The folder that images are kept in, or the prefix of their keys in an object store.
+  # The folder that images are kept in, or the prefix of their keys in an object store, where it is
+  # /registry if nothing is said.
   storage_path: /var/lib/registry
   # Where the server listens and what it accepts.
   http:

@@ -17,6 +17,7 @@ describe("an option that changes nothing", () => {
       "apache_x_sendfile",
       "beside nginx_x_accel_redirect",
     ],
+    ["an older signature", "dev:\n  storage: s3\n  s3_bucket: b\n  s3_use_sigv4: false", "s3_use_sigv4", "version 4"],
     ["options of another storage", dev("boto_bucket: b", "s3_region: r"), "boto_bucket", "nor s3_region"],
   ];
   for (const [name, yaml, key, says] of cases) {
@@ -40,8 +41,14 @@ describe("an option that changes nothing", () => {
     expect(evaluated(yaml).warnings).to.deep.equal([]);
   });
 
+  it("is no warning where the storage has it", () => {
+    const yaml = "dev: {storage: s3, s3_bucket: b, boto_host: h, storage_redirect: true}";
+    expect(evaluated(yaml)).to.deep.include({ problems: [], warnings: [] });
+    expect(evaluated(yaml.replace("boto_host: h", "shared: true")).warnings.map(({ key }) => key)).to.deep.equal(["shared"]); // prettier-ignore
+  });
+
   it("does not hide that the storage is missing", () => {
-    const { problems, warnings } = evaluated("dev: {storage: s3, s3_region: r, storage_redirect: true}");
+    const { problems, warnings } = evaluated("dev: {storage: gcs, gs_secure: r, storage_redirect: true}");
     expect(problems.map(({ key }) => key)).to.deep.equal(["storage"]);
     expect(warnings).to.deep.equal([]);
   });

@@ -107,7 +107,13 @@ export class Bucket {
 
   /** Stores an object by one request. */
   async put(key: string, content: Buffer): Promise<Stat> {
-    const { headers } = await this.ask({ method: "PUT", key, headers: this.newObject, body: content, persistent: true });
+    const { headers } = await this.ask({
+      method: "PUT",
+      key,
+      headers: this.newObject,
+      body: content,
+      persistent: true,
+    });
     return { size: content.length, modified: headers.date === undefined ? new Date() : new Date(headers.date) };
   }
 
@@ -118,7 +124,9 @@ export class Bucket {
 
   /** What names the object as the source of a copy. */
   sourceOf(key: string): Readonly<Record<string, string>> {
-    const encoded = encodeURIComponent(this.nameOf(key)).replaceAll("%2F", "/").replace(/[!'()*]/g, percent);
+    const encoded = encodeURIComponent(this.nameOf(key))
+      .replaceAll("%2F", "/")
+      .replace(/[!'()*]/g, percent);
     return { "x-amz-copy-source": `/${this.name}/${encoded}` };
   }
 

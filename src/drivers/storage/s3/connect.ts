@@ -19,7 +19,8 @@ export async function connect(
 ): Promise<{ readonly bucket: Bucket; readonly transport: Transport }> {
   const boto = await readBoto(files);
   const name = settings.s3_bucket ?? settings.boto_bucket;
-  if (name === undefined) throw new DriverError("REFUSED", "s3_bucket is not set: name the bucket that holds the images");
+  if (name === undefined)
+    throw new DriverError("REFUSED", "s3_bucket is not set: name the bucket that holds the images");
   const place = placeOf(settings, boto);
   const transport = new Transport({ secure: settings.s3_secure, idle: tuning.idle, ...(await trust(boto)) });
   const { s3_access_key: accessKey, s3_secret_key: secretKey, s3_session_token: sessionToken } = settings;

@@ -44,7 +44,8 @@ export const s3Options = {
     env: ["AWS_BUCKET"],
   }),
   s3_region: option(z.string().min(1).optional(), {
-    description: "The region of the bucket; without it, Amazon is asked, and any other server is taken to be in us-east-1.",
+    description:
+      "The region of the bucket; without it, Amazon is asked, and any other server is taken to be in us-east-1.",
     env: ["AWS_REGION"],
   }),
   s3_access_key: option(z.string().min(1).optional(), {

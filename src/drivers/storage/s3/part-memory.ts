@@ -1,5 +1,6 @@
-/** So many buffers that nobody needs at the moment are kept for whoever comes next. */
+/** So many buffers that are not needed at the moment are kept for the next parts; short ones are soon made. */
 const kept = 4;
+const worthKeeping = 5 * 1_048_576;
 
 /**
  * The buffers of all uploads. It refuses nobody, since those who wait would wait for the slowest client: who comes when
@@ -33,9 +34,10 @@ export class PartMemory {
     return old ?? Buffer.allocUnsafeSlow(length);
   }
 
-  /** Takes back what `take` gave. */
+  /** Takes back what `take` gave. Where nothing is taken, nothing is kept. */
   give(buffer: Buffer): void {
     this.#taken -= buffer.length;
-    this.#free = [buffer, ...this.#free].slice(0, kept);
+    if (this.#taken === 0) this.#free = [];
+    else if (buffer.length >= worthKeeping) this.#free = [buffer, ...this.#free].slice(0, kept);
   }
 }

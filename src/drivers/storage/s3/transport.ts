@@ -42,7 +42,11 @@ export class Transport {
   }
 
   /** What `http.request` does, as far as the client library uses it. An answer beyond 2xx is an error of the request. */
-  readonly request = (first: RequestOptions | string | URL, second?: RequestOptions | OnResponse, third?: OnResponse): ClientRequest => {
+  readonly request = (
+    first: RequestOptions | string | URL,
+    second?: RequestOptions | OnResponse,
+    third?: OnResponse,
+  ): ClientRequest => {
     const onResponse = typeof second === "function" ? second : third;
     const options = typeof first === "string" || first instanceof URL ? {} : first;
     const request = (this.#options.secure ? overHttps : overHttp)(options);

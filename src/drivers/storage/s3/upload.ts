@@ -28,29 +28,43 @@ export async function upload(
   let multipart: MultipartUpload | undefined;
   let sending: Promise<void> = Promise.resolve();
   let sent = 0;
-  let part = 0;
-  try {
-    for await (const { buffer, filled, isLast } of gathered(exactly(source, size), lengths, memory)) {
-      const content = buffer.subarray(0, filled);
-      if (isLast && multipart === undefined) return await bucket.put(key, content).finally(() => { memory.give(buffer); }); // prettier-ignore
-      part++;
+  let count = 0;
+  let isFirst = true;
+  const send = async ({ buffer, filled }: Part, before: Promise<void>): Promise<void> => {
+    try {
+      await before;
+      multipart ??= await MultipartUpload.begin(bucket, key);
+      await multipart.put(++count, buffer.subarray(0, filled));
       sent += filled;
-      const [upload, number] = [(multipart ??= await MultipartUpload.begin(bucket, key)), part];
+    } finally {
+      memory.give(buffer);
+    }
+  };
+  try {
+    for await (const part of gathered(exactly(source, size), lengths, memory)) {
+      if (part.isLast && isFirst) return await put(bucket, key, part, memory);
+      isFirst = false;
       const before = sending;
-      sending = before
-        .then(async () => { await upload.put(number, content); })
-        .finally(() => { memory.give(buffer); }); // prettier-ignore
+      sending = send(part, before);
       // It is awaited below; until then its failure must not count as nobody's.
       sending.catch(() => undefined);
-      await (memory.hasRoom(lengths(part)) ? before : sending);
+      await (memory.hasRoom(lengths(count)) ? before : sending);
     }
     await sending;
-    if (multipart === undefined) throw new Error("there was no part at all");
+    if (multipart === undefined) throw new Error("an upload has one part at least");
     return await multipart.complete(sent);
   } catch (error) {
     await sending.catch(() => undefined);
     await multipart?.abort();
     throw error;
+  }
+}
+
+async function put(bucket: Bucket, key: string, { buffer, filled }: Part, memory: PartMemory): Promise<Stat> {
+  try {
+    return await bucket.put(key, buffer.subarray(0, filled));
+  } finally {
+    memory.give(buffer);
   }
 }
 
@@ -68,36 +82,34 @@ async function* gathered(
 ): AsyncGenerator<Part> {
   let index = 0;
   let filled = 0;
-  let buffer: Buffer | undefined = memory.take(Math.min(lengths(0), firstBuffer));
+  let buffer = memory.take(Math.min(lengths(0), firstBuffer));
+  let isOurs = true;
   try {
     for await (const chunk of source) {
       for (let rest = chunk; rest.length > 0;) {
-        if (buffer && filled === buffer.length) {
-          if (filled < lengths(index)) {
-            const longer = memory.take(Math.min(filled * 4, lengths(index)));
-            buffer.copy(longer);
-            memory.give(buffer);
-            buffer = longer;
-          } else {
-            const full = buffer;
-            buffer = undefined;
-            yield { buffer: full, filled, isLast: false };
-            filled = 0;
-            index++;
-          }
+        if (filled === buffer.length && filled < lengths(index)) {
+          const longer = memory.take(Math.min(filled * 4, lengths(index)));
+          buffer.copy(longer);
+          memory.give(buffer);
+          buffer = longer;
+        } else if (filled === buffer.length) {
+          isOurs = false;
+          yield { buffer, filled, isLast: false };
+          index++;
+          filled = 0;
+          buffer = memory.take(lengths(index));
+          isOurs = true;
         }
-        buffer ??= memory.take(lengths(index));
         const taken = rest.subarray(0, buffer.length - filled);
         buffer.set(taken, filled);
         filled += taken.length;
         rest = rest.subarray(taken.length);
       }
     }
-    const last = buffer ?? memory.take(0);
-    buffer = undefined;
-    yield { buffer: last, filled, isLast: true };
+    isOurs = false;
+    yield { buffer, filled, isLast: true };
   } finally {
-    if (buffer) memory.give(buffer);
+    if (isOurs) memory.give(buffer);
   }
 }
 

@@ -2,7 +2,9 @@ const entities: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">",
 
 /** The contents of all elements of that name, from the first to the last; for documents whose elements of that name do not nest. */
 export function elements(xml: string, name: string): readonly string[] {
-  return [...xml.matchAll(new RegExp(`<${name}(?:\\s[^>]*)?>(.*?)</${name}>`, "gs"))].map(([, content = ""]) => content);
+  return [...xml.matchAll(new RegExp(`<${name}(?:\\s[^>]*)?>(.*?)</${name}>`, "gs"))].map(
+    ([, content = ""]) => content,
+  );
 }
 
 /** The text of the first element of that name; undefined when there is none. */
