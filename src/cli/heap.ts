@@ -6,10 +6,3 @@ import { setFlagsFromString } from "node:v8";
  * again and again: half of the processor's time of a large push. So the room for young objects stays as small as it begins.
  */
 setFlagsFromString("--semi-space-growth-factor=1");
-
-/*
- * What outlives that small room, as all that waits for a disk does, becomes old, and V8 lets several times of what is in
- * use gather there before it looks. At half as much again it needs a third less memory under small pushes, and no more time
- * that could be measured.
- */
-setFlagsFromString("--heap-growing-percent=50");
