@@ -214,6 +214,7 @@ export class RadosGateway implements S3Server {
         "rgw enable gc threads": false,
         "rgw rados pool pg num min": 1,
         "rgw bucket quota ttl": 0,
+        "rgw crypt require ssl": false,
         "rgw override bucket index max shards": 1,
       },
     });

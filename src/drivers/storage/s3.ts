@@ -27,7 +27,12 @@ export const s3 = defineStorage({
 
 const mebibyte = 1_048_576;
 
-const defaults: Tuning = {
+/** What the driver works with, but for what is said otherwise. */
+export function s3Tuning(tuning: Partial<Tuning>): Tuning {
+  return { ...usual, ...tuning };
+}
+
+const usual: Tuning = {
   partSize: 8 * mebibyte,
   memory: 128 * mebibyte,
   // What Amazon copies by one request.
@@ -48,7 +53,7 @@ const rounds = 3_600_000;
  */
 export async function openS3(settings: S3Settings, tuning: Partial<Tuning> = {}): Promise<StorageDriver> {
   const { connect } = await import("./s3/connect.ts");
-  const { bucket, transport } = await connect(settings, { ...defaults, ...tuning });
+  const { bucket, transport } = await connect(settings, s3Tuning(tuning));
   const driver = new S3Storage(bucket, transport);
   try {
     await driver.ping();

@@ -21,11 +21,14 @@ export function download(first: IncomingMessage, length: number, { reopen, fault
   let received = 0;
   let isWanted = false;
   let tries = attempts;
+  /** Why there is nothing to read from, until the reader wants more: a server gives up on who is slow, again and again. */
+  let broken: { readonly error: unknown } | undefined;
   const stream = new Readable({
     highWaterMark: 0,
     read() {
       isWanted = true;
-      source.resume();
+      if (broken) resume(broken.error);
+      else source.resume();
     },
     destroy(error, done) {
       source.destroy();
@@ -34,6 +37,7 @@ export function download(first: IncomingMessage, length: number, { reopen, fault
   });
 
   const resume = (error: unknown): void => {
+    broken = undefined;
     if (stream.destroyed || tries-- === 0) {
       stream.destroy(fault(error));
       return;
@@ -47,6 +51,8 @@ export function download(first: IncomingMessage, length: number, { reopen, fault
     );
   };
 
+  const tooShort = (): Error => new Error(`the server sent ${received} of ${length} bytes`);
+
   const attach = (response: IncomingMessage): void => {
     source = response;
     let isOver = false;
@@ -54,7 +60,8 @@ export function download(first: IncomingMessage, length: number, { reopen, fault
       if (isOver) return;
       isOver = true;
       if (received === length) stream.push(null);
-      else resume(error ?? new Error(`the server sent ${received} of ${length} bytes`));
+      else if (isWanted) resume(error ?? tooShort());
+      else broken = { error: error ?? tooShort() };
     };
     response.pause();
     response.on("data", (chunk: Buffer) => {

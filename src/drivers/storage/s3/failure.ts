@@ -84,7 +84,10 @@ function meaning(failure: S3Failure, { bucket, key }: Subject): Meaning {
     case "RequestTimeTooSkewed":
       return refused("the clock of this machine is wrong");
     case "NotImplemented":
-      return refused("the server can't do this; if it can't encrypt, set s3_encrypt to false");
+    case "InvalidRequest":
+      return refused(
+        "the server can't do this; if it can't encrypt, or not without s3_secure, set s3_encrypt to false",
+      );
     case "KeyTooLongError":
     case "InvalidURI":
     case "InvalidObjectName":
