@@ -4,7 +4,7 @@ import type { Context } from "mocha";
 import { command } from "./command.ts";
 import type { FrontedRegistry, Login } from "./fronted-registry.ts";
 import { needs } from "./needs.ts";
-import { removeFolder, temporaryFolder } from "./program.ts";
+import { removeFolder, temporaryFolder, until } from "./program.ts";
 
 export type ContainerTool = "skopeo" | "podman" | "buildah";
 
@@ -57,6 +57,21 @@ export class ContainerTools {
 
   async podman(...args: readonly string[]): Promise<string> {
     return await this.#run("podman", args);
+  }
+
+  /** Runs an image with podman, as far as machines allow it that are containers themselves; answers what it wrote. */
+  async podmanRun(name: string): Promise<string> {
+    const limits = ["--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096"];
+    const options = ["-d", "--network", "host", "--cgroups", "enabled", ...limits];
+    const container = (await this.podman("--runtime", "runc", "run", ...options, name)).trim();
+    // Where nobody reaps what podman leaves behind, it takes the container for running until it is told to clean up.
+    await until("the container to end", async () => {
+      await this.podman("container", "cleanup", container);
+      return (await this.podman("inspect", "-f", "{{.State.Status}}", container)).trim() === "exited";
+    });
+    const written = await this.podman("logs", container);
+    await this.podman("rm", container);
+    return written;
   }
 
   async buildah(...args: readonly string[]): Promise<string> {
