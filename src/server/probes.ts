@@ -12,7 +12,7 @@ import { findStorage } from "../drivers/storage/index.ts";
 import type { Loaded } from "./config/flavors.ts";
 import type { Settings } from "./config/schema.ts";
 import { readCertificate, readPrivilegedKey } from "./pem.ts";
-import { probeKey } from "./registry/paths.ts";
+import { probeStorage } from "./storage-probe.ts";
 
 /** Something outside the configuration that has to be as the configuration says. */
 export interface Probe {
@@ -52,26 +52,25 @@ function storageProbe(settings: Settings): Probe {
   if (settings.storage === "local") return folderProbe(settings.storage_path);
   return {
     name: "storage",
-    subject: settings.storage,
-    remedy: "Correct the options of this storage, or choose another.",
+    subject: subjectOf(settings),
+    remedy: "Correct the options of this storage, or give its user the rights.",
     run: async () => {
       const driver = await findStorage(settings.storage)?.open(settings);
       if (!driver) throw new Error(`this version has no storage ${settings.storage}`);
-      const key = probeKey(randomUUID());
-      const content = Buffer.from(key);
       try {
-        await driver.write(key, oneChunk(content), content.length);
-        const chunks: Uint8Array[] = [];
-        for await (const chunk of (await driver.read(key)) as AsyncIterable<Uint8Array>) chunks.push(chunk);
-        if (!Buffer.concat(chunks).equals(content)) throw new Error("it does not give back what was written");
+        return await probeStorage(driver, settings.storage_redirect);
       } finally {
-        await driver.delete(key).finally(async () => {
-          await driver.close();
-        });
+        await driver.close();
       }
-      return "an object was written, read and deleted";
     },
   };
+}
+
+/** Where the storage is, as far as one line can tell. */
+function subjectOf({ storage, ...settings }: Settings): string {
+  if (storage !== "s3") return storage;
+  const bucket = settings.s3_bucket ?? settings.boto_bucket ?? "";
+  return `s3, bucket ${bucket}${settings.boto_host === undefined ? "" : ` at ${settings.boto_host}`}`;
 }
 
 /**
@@ -115,10 +114,6 @@ async function toBeMade(path: string): Promise<string | undefined> {
   const parent = dirname(path);
   if ((await toBeMade(parent)) === undefined) await access(parent, constants.W_OK | constants.X_OK);
   return "will be made";
-}
-
-async function* oneChunk(content: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield await Promise.resolve(content);
 }
 
 function searchProbe({ sqlalchemy_index_database: databaseUrl }: Settings, backend: string, folder: string): Probe {

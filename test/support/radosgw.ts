@@ -68,12 +68,12 @@ export class RadosGateway implements S3Server {
     return bucket;
   }
 
-  /** Makes a user who may do nothing with the buckets of others. */
-  async newUser(): Promise<S3Account> {
+  /** Makes a user who may do nothing with the buckets of others; policies name it by `arn`. */
+  async newUser(): Promise<S3Account & { readonly arn: string }> {
     const name = `user${randomUUID().slice(0, 8)}`;
     const account = { accessKey: name.toUpperCase(), secretKey: `secret-of-${name}` };
     await this.#administer("user", "create", `--uid=${name}`, `--display-name=${name}`, `--access-key=${account.accessKey}`, `--secret-key=${account.secretKey}`); // prettier-ignore
-    return account;
+    return { ...account, arn: `arn:aws:iam:::user/${name}` };
   }
 
   /** Sets how many bytes the first user may keep in each bucket; undefined lifts it. */

@@ -21,7 +21,10 @@ export class RegistryProcess {
     this.store = store;
   }
 
-  /** Starts one on local storage in a new folder, or in `store`. `options` are lines of its flavor beside those. */
+  /**
+   * Starts one on local storage in a new folder, or in `store`, unless `options` name another storage; they are lines of
+   * its flavor.
+   */
   static async start(options: readonly string[] = [], store?: string): Promise<RegistryProcess> {
     const folder = await temporaryFolder();
     const registry = new RegistryProcess(folder, await freePort(), store ?? join(folder, "store"));
@@ -52,9 +55,9 @@ export class RegistryProcess {
 
   /** Writes the configuration for the next start. */
   async configure(options: readonly string[]): Promise<void> {
+    const isElsewhere = options.some((line) => line.startsWith("storage:"));
     const flavor = [
-      "storage: local",
-      `storage_path: ${this.store}`,
+      ...(isElsewhere ? [] : ["storage: local", `storage_path: ${this.store}`]),
       `http: { host: 127.0.0.1, port: ${this.port} }`,
       ...options,
     ];

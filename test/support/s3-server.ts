@@ -35,3 +35,8 @@ export function s3Settings(server: S3Server, bucket: string, port = server.port)
     boto_debug: 0,
   } as const;
 }
+
+/** The same as lines of a flavor. */
+export function s3Flavor(server: S3Server, bucket: string, port = server.port): readonly string[] {
+  return Object.entries(s3Settings(server, bucket, port)).map(([key, value]) => `${key}: ${value}`);
+}

@@ -28,7 +28,8 @@ export async function handedOver(ctx: Context, object: Offloadable, offload: Off
     handOver(ctx, "X-Sendfile", localPath);
     return true;
   }
-  const url = offload.redirect ? await object.redirectUrl() : undefined;
+  // A signed URL is for GET alone.
+  const url = offload.redirect && ctx.method !== "HEAD" ? await object.redirectUrl() : undefined;
   if (url) redirect(ctx, url);
   return url !== undefined;
 }

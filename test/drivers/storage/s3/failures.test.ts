@@ -38,24 +38,26 @@ describe("s3 when things go wrong", function () {
   let proxy: TcpProxy;
   let driver: StorageDriver;
   let bucket = "";
+  const cleanup: (() => Promise<void>)[] = [];
 
   before(async function () {
     server = await RadosGateway.start(this);
+    cleanup.push(async () => { await server.stop(); }); // prettier-ignore
     proxy = await TcpProxy.start(server.port);
+    cleanup.push(async () => { await proxy.stop(); }); // prettier-ignore
     bucket = await server.newBucket();
     driver = await openS3(s3Settings(server, bucket, proxy.port), tuning);
+    cleanup.push(async () => { await driver.close(); }); // prettier-ignore
     await driver.write("large", repeated(block, 24 * mebibyte));
     for (let index = 0; index < 20; index++) await put(driver, `many/${index}`, "x");
   });
 
   afterEach(() => {
-    proxy?.calm();
+    proxy.calm();
   });
 
   after(async () => {
-    await driver?.close();
-    await proxy?.stop();
-    await server?.stop();
+    for (const undo of cleanup.toReversed()) await undo();
   });
 
   describe("refuses to open, and says which option is wrong", () => {
@@ -237,9 +239,9 @@ describe("s3 when things go wrong", function () {
     it("waits when the server has too much to do, and gives up in the end", async () => {
       for (const [work, requests] of [
         [async () => await driver.stat("large"), 1],
-        [async () => await driver.copy("many/1", "copied"), 2],
-        [async () => await driver.move("copied", "moved"), 3],
-        [async () => await put(driver, "busy", "x"), 1],
+        [async () => { await driver.copy("many/1", "copied"); }, 2],
+        [async () => { await driver.move("copied", "moved"); }, 3],
+        [async () => { await put(driver, "busy", "x"); }, 1],
       ] as const) {
         proxy.busyFor(3);
         const before = proxy.requests.length;

@@ -16,12 +16,16 @@ describe("what s3 asks of a server", function () {
   let proxy: TcpProxy;
   let driver: StorageDriver;
   let bucket = "";
+  const cleanup: (() => Promise<void>)[] = [];
 
   before(async function () {
     server = await RadosGateway.start(this);
+    cleanup.push(async () => { await server.stop(); }); // prettier-ignore
     proxy = await TcpProxy.start(server.port);
+    cleanup.push(async () => { await proxy.stop(); }); // prettier-ignore
     bucket = await server.newBucket();
     driver = await openS3(s3Settings(server, bucket, proxy.port), { copyLimit: 6 * mebibyte, copyPart: 5 * mebibyte });
+    cleanup.push(async () => { await driver.close(); }); // prettier-ignore
   });
 
   beforeEach(() => {
@@ -29,9 +33,7 @@ describe("what s3 asks of a server", function () {
   });
 
   after(async () => {
-    await driver?.close();
-    await proxy?.stop();
-    await server?.stop();
+    for (const undo of cleanup.toReversed()) await undo();
   });
 
   /** What was asked, without the bucket, the query's values and what opening the driver begins with. */
