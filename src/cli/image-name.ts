@@ -12,7 +12,7 @@ export interface ImageName {
 export function parseImageName(text: string, otherwise?: string): ImageName {
   const [, named = "", digest = ""] = /^([^@]+)@(\w+:[0-9a-f]+)$/.exec(text) ?? [];
   if (named !== "") return { repository: named, reference: digest, isDigest: true };
-  const [, repository = "", tag = otherwise ?? ""] = /^([^:]+)(?::([^/]+))?$/.exec(text) ?? [];
+  const [, repository = "", tag = otherwise ?? ""] = /^([^:@]+)(?::([^/]+))?$/.exec(text) ?? [];
   if (repository !== "" && tag !== "") return { repository, reference: tag, isDigest: false };
   throw new CommandError(
     "usage",

@@ -197,9 +197,9 @@ function unquoted(name: string): string {
 function told(answer: Answer): string {
   const value = object(answer);
   const [first] = Array.isArray(value["errors"]) ? (value["errors"] as readonly unknown[]) : [];
-  const messages = isObject(first) ? [first["message"], first["detail"]] : [value["error"]];
-  const said = messages.filter((text) => typeof text === "string" && text !== "");
-  return said.length > 0 ? said.join(": ") : `it answers ${answer.status}`;
+  const { message, detail } = isObject(first) ? first : { message: value["error"], detail: undefined };
+  if (typeof message !== "string" || message === "") return `it answers ${answer.status}`;
+  return typeof detail !== "string" || message.includes(detail) ? message : `${message}: ${detail}`;
 }
 
 function parsed({ body }: Answer): unknown {

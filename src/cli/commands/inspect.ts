@@ -102,11 +102,7 @@ function asJson({ repository, reference }: ImageName, { facts, chain, shared }: 
 }
 
 function ociJson({ platforms, ...facts }: ImageFacts): object {
-  const below = platforms.map(({ platform, digest, facts: image }) => ({
-    platform,
-    digest,
-    ...(image && ociJson(image)),
-  }));
+  const below = platforms.map(({ facts: image, ...named }) => ({ ...(image && ociJson(image)), ...named }));
   return { ...facts, ...(below.length > 0 && { platforms: below }) };
 }
 

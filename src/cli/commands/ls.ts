@@ -11,6 +11,7 @@ import {
   usernameOption,
   withRegistry,
 } from "../registry-access.ts";
+import type { Terminal } from "../terminal.ts";
 import type { RegistryPort } from "../../server/index.ts";
 
 /** Tags that are asked for side by side. */
@@ -62,8 +63,7 @@ export function ls(context: Context): CommandUnknownOpts {
         }
         const tags = await listed(registry, repository);
         if (options.json) await terminal.json({ repository, tags });
-        else if (tags.length > 0) await terminal.table(["TAG", "DIGEST", "KIND", "SIZE", "CREATED"], tags.map(row));
-        else await terminal.note(`${repository} has no tags`);
+        else await show(terminal, repository, tags);
       });
     });
 }
@@ -96,8 +96,13 @@ async function inV1Alone(registry: RegistryPort, repository: string, tag: string
   return { tag, kind: "V1 image", size: total, ...(typeof created === "string" && { created }), reason };
 }
 
-function row({ tag, kind, digest, size: bytes, created, reason }: ListedTag): readonly string[] {
+async function show(terminal: Terminal, repository: string, tags: readonly ListedTag[]): Promise<void> {
+  if (tags.length === 0) await terminal.note(`${repository} has no tags`);
+  else await terminal.table(["TAG", "DIGEST", "KIND", "SIZE", "CREATED"], tags.map(row));
+  for (const { tag, reason } of tags) if (reason !== undefined) await terminal.note(`${tag}: ${reason}`);
+}
+
+function row({ tag, kind, digest, size: bytes, created }: ListedTag): readonly string[] {
   const seconds = created?.replace(/(\d\d:\d\d:\d\d)\.\d+/, "$1") ?? "-";
-  const subject = kind === "broken" && reason !== undefined ? `broken: ${reason}` : kind;
-  return [tag, digest?.slice(0, 19) ?? "-", subject, bytes === undefined ? "-" : size(bytes), seconds];
+  return [tag, digest?.slice(0, 19) ?? "-", kind, bytes === undefined ? "-" : size(bytes), seconds];
 }

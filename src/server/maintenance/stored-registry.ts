@@ -58,7 +58,7 @@ class StoredRegistry implements RegistryPort {
     const { inV1, inV2 } = placesOf(repository);
     const isThere = inV1 !== undefined && (await own.repositories.exists(inV1));
     if (!isThere && !(inV2 && (await own.ociTags.hasRepository(inV2)))) {
-      throw new RegistryError("NAME_UNKNOWN", { detail: repository });
+      throw new RegistryError("NAME_UNKNOWN", { message: `${this.name} has no repository ${repository}` });
     }
     const names = new Set<string>();
     if (inV2) for await (const tag of ociTags.list(inV2)) names.add(tag);
@@ -86,8 +86,7 @@ class StoredRegistry implements RegistryPort {
       if (link) return await this.#views.ofManifest(link);
       return image ? await this.#views.ofImage(image) : { reason: `there is no tag ${tag}` };
     } catch (error) {
-      if (error instanceof RegistryError) return { reason: error.detail ?? error.message };
-      throw error;
+      return { reason: reasonOf(error) };
     }
   }
 
@@ -115,8 +114,15 @@ class StoredRegistry implements RegistryPort {
     if (link ?? image === undefined) return link;
     const { inV2 } = placesOf(repository);
     if (!inV2 || !ociTagOf(tag)) return { reason: "V2 can't spell its name" };
-    const known = await this.#store.registry.bridge.knownManifestOf(image);
-    return known ?? { reason: "it is not ready for V2 yet: the first pull makes it so, or registryctl adopt --write" };
+    const { bridge } = this.#store.registry;
+    const known = await bridge.knownManifestOf(image);
+    if (known) return known;
+    try {
+      const manifest = await bridge.look(parseRepositoryName(repository), tag);
+      return manifest.manifest ?? { reason: notReady };
+    } catch (error) {
+      return { reason: reasonOf(error) };
+    }
   }
 
   /** What a tag names in the protocol that counts. */
@@ -129,6 +135,14 @@ class StoredRegistry implements RegistryPort {
     const image = inV1 && (await own.tags.find(inV1, tag));
     return image ? { image } : {};
   }
+}
+
+const notReady = "it is not ready for V2 yet: the first pull makes it so, or registryctl adopt --write";
+
+/** What the core says of an image; what the storage fails with passes through. */
+function reasonOf(error: unknown): string {
+  if (error instanceof RegistryError) return error.detail ?? error.message;
+  throw error;
 }
 
 /** What the repository is in each protocol; undefined where it can't be spelt. */

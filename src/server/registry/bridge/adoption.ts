@@ -16,7 +16,7 @@ import type { BridgeRecords } from "./records.ts";
 import type { V1Walk } from "./v1-walk.ts";
 
 /** Tags that are looked at side by side: while one waits for the disk another is unpacked. */
-const atOnce = 4;
+const atOnce = 8;
 
 /**
  * Goes through all tags of a V1 store, tells what is wrong with them, and with `depth: "adopt"` makes each ready for V2.

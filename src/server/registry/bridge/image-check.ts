@@ -70,10 +70,10 @@ export class ImageChecks {
     this.#analysis = parts.analysis;
   }
 
-  /** How many bytes `check` has to read of the image's layer: none of one that was checked before. */
+  /** How many bytes `check` has to read of the image's layer: none of one that was checked before, or can't be pulled anyway. */
   async bytesToRead(id: ImageId): Promise<number> {
-    const file = await this.#file(id);
-    if (!file || (await this.#known(id, file))) return 0;
+    const file = (await this.#images.state(id)) === "complete" ? await this.#file(id) : undefined;
+    if (!file || !parseExact(file.json) || (await this.#known(id, file))) return 0;
     return hasOnlyTarsum(file) ? 2 * file.size : file.size;
   }
 

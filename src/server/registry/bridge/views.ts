@@ -37,10 +37,11 @@ export class ImageViews {
     this.#platform = parts.platform;
   }
 
-  /** An image of the store and its ancestors, itself first. Rejects with IMAGE_UNKNOWN. */
+  /** An image of the store and its ancestors, itself first. Rejects with IMAGE_UNKNOWN or IMAGE_IN_PROGRESS. */
   async ofImage(id: ImageId): Promise<readonly ViewedImage[]> {
     const source = (await this.#images.exists(id)) ? undefined : await this.#records.source(id);
     if (source) return await this.ofManifest(source.manifest);
+    await this.#images.requireComplete(id);
     const chain = await this.#images.ancestry(id);
     return await Promise.all(chain.map(async (each) => await this.#stored(each)));
   }
