@@ -8,6 +8,7 @@ import { download } from "./s3/download.ts";
 import { driverError } from "./s3/failure.ts";
 import { removeLeftovers } from "./s3/leftovers.ts";
 import { listNames, listObjects } from "./s3/listing.ts";
+import { readPage } from "./s3/page.ts";
 import { s3Schema, type S3Settings } from "./s3/options.ts";
 import { PartMemory } from "./s3/part-memory.ts";
 import type { Transport } from "./s3/transport.ts";
@@ -154,8 +155,9 @@ class S3Storage implements StorageDriver {
     return undefined;
   }
 
+  /** A listing, not a HEAD: servers say what is wrong in the body of their answer. */
   async ping(): Promise<void> {
-    await this.#bucket.ask({ method: "HEAD" });
+    await readPage(this.#bucket, { prefix: "", after: "", folded: false, limit: 1 });
   }
 
   async close(): Promise<void> {

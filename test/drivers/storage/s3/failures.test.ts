@@ -239,9 +239,24 @@ describe("s3 when things go wrong", function () {
     it("waits when the server has too much to do, and gives up in the end", async () => {
       for (const [work, requests] of [
         [async () => await driver.stat("large"), 1],
-        [async () => { await driver.copy("many/1", "copied"); }, 2],
-        [async () => { await driver.move("copied", "moved"); }, 3],
-        [async () => { await put(driver, "busy", "x"); }, 1],
+        [
+          async () => {
+            await driver.copy("many/1", "copied");
+          },
+          2,
+        ],
+        [
+          async () => {
+            await driver.move("copied", "moved");
+          },
+          3,
+        ],
+        [
+          async () => {
+            await put(driver, "busy", "x");
+          },
+          1,
+        ],
       ] as const) {
         proxy.busyFor(3);
         const before = proxy.requests.length;
