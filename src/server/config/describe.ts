@@ -4,6 +4,7 @@ import type { Loaded } from "./flavors.ts";
 import type { Place } from "./reading.ts";
 import { settingsSchema } from "./schema.ts";
 import { fieldsOf } from "./schema-walk.ts";
+import { optionsOfOthers } from "./storages.ts";
 
 /** Where an effective value comes from. `included` is another flavor, through `<<` or an alias. */
 export type Origin =
@@ -25,13 +26,16 @@ export interface EffectiveValue {
   readonly origin: Origin;
 }
 
-/** Every option that has a value, in the order of the schema; for `config show`. */
+/** Every option that has a value and is not of a storage that is not chosen, in the order of the schema; for `config show`. */
 export function describe({ settings, places, flavor }: Loaded): readonly EffectiveValue[] {
-  return valuesOf(settings, settingsSchema, []).map(({ path, value }) => ({
-    key: path.join("."),
-    value: isSecret(settingsSchema, path) ? masked(value) : withoutPasswords(value),
-    origin: originAt(places.get(path.join(".")), flavor),
-  }));
+  const others = optionsOfOthers(settings.storage);
+  return valuesOf(settings, settingsSchema, [])
+    .filter(({ path: [option = ""] }) => !others.has(option))
+    .map(({ path, value }) => ({
+      key: path.join("."),
+      value: isSecret(settingsSchema, path) ? masked(value) : withoutPasswords(value),
+      origin: originAt(places.get(path.join(".")), flavor),
+    }));
 }
 
 /** An origin in a few words: `common, line 12 (LOGLEVEL is not set)`. */

@@ -53,6 +53,7 @@ describe("a flavor", () => {
       disable_token_auth: false,
       sqlalchemy_index_database: "sqlite:////tmp/docker-registry.db",
       bugsnag_endpoint: "https://notify.bugsnag.com",
+      v1_platform: "linux/amd64",
       s3_encrypt: true,
       s3_secure: true,
       boto_debug: 0,
