@@ -17,6 +17,9 @@ import type { RegistryPort } from "../../server/index.ts";
 /** Tags that are asked for side by side. */
 const atOnce = 8;
 
+/** Tags that are named below the table for the same reason. */
+const mostNamed = 5;
+
 interface ListedTag {
   readonly tag: string;
   readonly kind: string;
@@ -99,7 +102,14 @@ async function inV1Alone(registry: RegistryPort, repository: string, tag: string
 async function show(terminal: Terminal, repository: string, tags: readonly ListedTag[]): Promise<void> {
   if (tags.length === 0) await terminal.note(`${repository} has no tags`);
   else await terminal.table(["TAG", "DIGEST", "KIND", "SIZE", "CREATED"], tags.map(row));
-  for (const { tag, reason } of tags) if (reason !== undefined) await terminal.note(`${tag}: ${reason}`);
+  const byReason = new Map<string, string[]>();
+  for (const { tag, reason } of tags) {
+    if (reason !== undefined) byReason.set(reason, [...(byReason.get(reason) ?? []), tag]);
+  }
+  for (const [reason, names] of byReason) {
+    const more = names.length > mostNamed ? ` and ${names.length - mostNamed} more` : "";
+    await terminal.note(`${names.slice(0, mostNamed).join(", ")}${more}: ${reason}`);
+  }
 }
 
 function row({ tag, kind, digest, size: bytes, created }: ListedTag): readonly string[] {

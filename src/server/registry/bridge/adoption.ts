@@ -3,14 +3,22 @@ import { DriverError } from "../../../drivers/storage/errors.ts";
 import { RegistryError } from "../../errors.ts";
 import { groups } from "../groups.ts";
 import type { Images } from "../images.ts";
-import { isImageId, parseTagName, type ImageId, type RepositoryName, type TagName } from "../names.ts";
+import {
+  isImageId,
+  parseRepositoryName,
+  parseTagName,
+  type ImageId,
+  type RepositoryName,
+  type TagName,
+} from "../names.ts";
+import { isOciName } from "../oci-names.ts";
 import { imagesPrefix } from "../paths.ts";
 import type { Repositories } from "../repositories.ts";
 import type { Tags } from "../tags.ts";
 import type { Bridge } from "./bridge.ts";
 import { AdoptionRun, type AdoptionCounts, type AdoptionOptions } from "./adoption-run.ts";
 import type { ImageChecks } from "./image-check.ts";
-import { nameMisfit, tagMisfit, type Misfit } from "./names.ts";
+import { nameMisfit, tagMisfit, v1RepositoryOf, type Misfit } from "./names.ts";
 import { placeOf, problem, type Problem } from "./problems.ts";
 import type { BridgeRecords } from "./records.ts";
 import type { V1Walk } from "./v1-walk.ts";
@@ -63,13 +71,11 @@ export class Adoption {
     for await (const repository of this.#repositories.all()) {
       run.counts.repositories++;
       const misfit = nameMisfit(repository);
-      if (misfit)
-        run.tell(
-          problem("name-unspellable", misfitText(misfit, "it"), {
-            ...placeOf(repository),
-            suggestion: misfit.suggestion,
-          }),
-        );
+      if (misfit) {
+        const taken = (await this.#isTaken(misfit.suggestion)) ? ", if that name weren't taken" : "";
+        const place = { ...placeOf(repository), suggestion: misfit.suggestion };
+        run.tell(problem("name-unspellable", `${misfitText(misfit, "it")}${taken}`, place));
+      }
       for await (const group of groups(this.#walk.tags(repository), atOnce)) {
         options.signal.throwIfAborted();
         await settled(
@@ -160,6 +166,11 @@ export class Adoption {
       const reason = error instanceof RegistryError ? (error.detail ?? error.message) : error.message;
       run.breaks(problem("image-untranslatable", `${reason}: clients of today can't pull the tag`, place));
     }
+  }
+
+  async #isTaken(name: string): Promise<boolean> {
+    const other = isOciName(name) ? v1RepositoryOf(name) : undefined;
+    return other !== undefined && (await this.#repositories.exists(other));
   }
 
   async #known(repository: RepositoryName, tag: TagName) {
