@@ -3,14 +3,7 @@ import { DriverError } from "../../../drivers/storage/errors.ts";
 import { RegistryError } from "../../errors.ts";
 import { groups } from "../groups.ts";
 import type { Images } from "../images.ts";
-import {
-  isImageId,
-  parseRepositoryName,
-  parseTagName,
-  type ImageId,
-  type RepositoryName,
-  type TagName,
-} from "../names.ts";
+import { isImageId, parseTagName, type ImageId, type RepositoryName, type TagName } from "../names.ts";
 import { isOciName } from "../oci-names.ts";
 import { imagesPrefix } from "../paths.ts";
 import type { Repositories } from "../repositories.ts";
