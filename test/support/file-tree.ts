@@ -90,13 +90,13 @@ function entryOf(path: string, header: Header, content: Hash): Entry {
   if (base.startsWith(".wh.")) return { kind: "whiteout", path: posix.join(dir, base.slice(".wh.".length)) };
   if (header.type === "link") return { kind: "link", path, to: pathOf(header.linkname ?? "") };
   const { type, mode, uid, gid, mtime, linkname, devmajor, devminor } = header;
-  const pax: Readonly<Record<string, string | undefined>> = header.pax ?? {};
+  const pax = (Reflect.get(header, "pax") ?? {}) as Readonly<Record<string, string>>;
   const seconds = pax["mtime"] === undefined ? Math.floor(Number(mtime) / 1000) : Number(pax["mtime"]);
   const isDevice = type === "character-device" || type === "block-device";
   const facts = [
     type,
     // The mode of a symbolic link is nowhere kept.
-    type === "symlink" ? `to ${linkname}` : ((mode ?? 0) & 0o7777).toString(8),
+    type === "symlink" ? `to ${linkname}` : (mode & 0o7777).toString(8),
     `${uid}:${gid}`,
     `at ${seconds}`,
     ...(type === "file" ? [`${header.size} bytes ${content.digest("hex").slice(0, 16)}`] : []),

@@ -8,7 +8,14 @@ import { needs } from "../../support/needs.ts";
 import { archivesIn, treeInDocker, treeInPodman } from "../../support/pulled-tree.ts";
 import { digestOf } from "../../support/oci-image.ts";
 import { gathered } from "../../support/tar-bytes.ts";
-import { fiveLayers, fortyLayers, instructions, oneLayer, type V1Sample } from "../../support/v1-samples.ts";
+import {
+  fiveLayers,
+  fortyLayers,
+  instructions,
+  largeLayer,
+  oneLayer,
+  type V1Sample,
+} from "../../support/v1-samples.ts";
 import type { V1Client } from "../../support/v1-client.ts";
 
 /** Where one sample is, and what is known of it. */
@@ -103,6 +110,20 @@ describe("images of V1 on their way through clients of today", function () {
       });
     });
   }
+
+  it("keep a layer of 500 MB", async () => {
+    const sample = largeLayer(500_000_000);
+    const name = `${registry.address}/v1/large:v1`;
+    await registry.client.push("v1/large", "v1", sample.chain);
+    await tools.podman("pull", "-q", name);
+    expect((await tools.podmanRun(name)).trim()).to.equal(sample.prints);
+    await tools.podman("rmi", "-f", name);
+    await engine.docker("pull", "-q", name);
+    expect((await engine.docker("run", "--rm", "--network", "none", name)).trim()).to.equal(sample.prints);
+    await engine.docker("rmi", name);
+    await tools.skopeo("copy", `docker://${name}`, `docker://${registry.address}/copied/large:v2`);
+    await expectBack(registry.client, "copied/large", sample);
+  });
 });
 
 /** Docker's export has whole seconds, and of the attributes capabilities. */
