@@ -12,9 +12,12 @@ export interface Resumption {
 /** So often in a row a download goes on without a byte more than before. */
 const attempts = 3;
 
+/** So many bytes wait for the reader, so that the connection need not stop for each piece. */
+const ahead = 262_144;
+
 /**
  * A stream of the `length` bytes that `first` is the answer with. When the connection breaks, the rest is asked for
- * again: the reader sees one object, whole, or an error. Holds no bytes of its own; a slow reader slows the server.
+ * again: the reader sees one object, whole, or an error. A slow reader slows the server.
  */
 export function download(first: IncomingMessage, length: number, { reopen, fault }: Resumption): Readable {
   let source = first;
@@ -24,7 +27,7 @@ export function download(first: IncomingMessage, length: number, { reopen, fault
   /** Why there is nothing to read from, until the reader wants more: a server gives up on who is slow, again and again. */
   let broken: { readonly error: unknown } | undefined;
   const stream = new Readable({
-    highWaterMark: 0,
+    highWaterMark: ahead,
     read() {
       isWanted = true;
       if (broken) resume(broken.error);

@@ -1,11 +1,19 @@
+import { once } from "node:events";
+import { readFile, writeFile } from "node:fs/promises";
+import { connect as connectTcp, type AddressInfo } from "node:net";
+import { join } from "node:path";
+import { createServer } from "node:tls";
 import { expect } from "chai";
 import type { StorageDriver } from "../../../../src/drivers/storage/driver.ts";
-import { openS3 } from "../../../../src/drivers/storage/s3.ts";
+import { openS3, s3Tuning } from "../../../../src/drivers/storage/s3.ts";
+import { connect } from "../../../../src/drivers/storage/s3/connect.ts";
+import { selfSigned } from "../../../support/certificate.ts";
+import { needs } from "../../../support/needs.ts";
 import { RadosGateway } from "../../../support/radosgw.ts";
 import { s3Settings } from "../../../support/s3-server.ts";
 import { bytesOf, hashOf, namesOf, outcome, put, repeated, source } from "../../../support/storage-content.ts";
 import { TcpProxy } from "../../../support/tcp-proxy.ts";
-import { until } from "../../../support/program.ts";
+import { removeFolder, temporaryFolder, until } from "../../../support/program.ts";
 
 const mebibyte = 1_048_576;
 const block = Buffer.alloc(65_536, "requests ");
@@ -144,5 +152,36 @@ describe("what s3 asks of a server", function () {
     await encrypting.copy("encrypted", "encrypted too");
     expect((await encrypting.stat("encrypted too")).size).to.equal(9 * mebibyte);
     await encrypting.close();
+  });
+
+  it("speaks HTTPS with a server whose authority boto's configuration names, and with no other", async function () {
+    needs(this, "openssl");
+    const folder = await temporaryFolder("s3-tls");
+    const { certificate, key } = await selfSigned(folder, "s3");
+    const front = createServer({ cert: await readFile(certificate), key: await readFile(key) }, (socket) => {
+      const up = connectTcp(server.port, "127.0.0.1");
+      socket
+        .on("error", () => up.destroy())
+        .pipe(up)
+        .pipe(socket);
+      up.on("error", () => socket.destroy());
+    });
+    front.listen(0, "127.0.0.1");
+    await once(front, "listening");
+    const settings = { ...s3Settings(server, bucket, (front.address() as AddressInfo).port), s3_secure: true };
+    const boto = join(folder, "boto.cfg");
+    try {
+      expect(await outcome(openS3(settings, { attempts: 1 }).then(async (own) => { await put(own, "tls", "x").finally(async () => { await own.close(); }); }))).to.equal("UNAVAILABLE"); // prettier-ignore
+      for (const trust of [`ca_certificates_file = ${certificate}`, "https_validate_certificates = False"]) {
+        await writeFile(boto, `[Boto]\n${trust}\n`);
+        const { bucket: secure, transport } = await connect(settings, s3Tuning({}), [boto]);
+        await secure.put("tls", Buffer.from(trust));
+        expect((await secure.ask({ method: "GET", key: "tls" })).text).to.equal(trust);
+        transport.close();
+      }
+    } finally {
+      front.close();
+      await removeFolder(folder);
+    }
   });
 });
