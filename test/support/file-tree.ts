@@ -88,9 +88,9 @@ function entryOf(path: string, header: Header, content: Hash): Entry {
   const { dir, base } = posix.parse(path);
   if (base === ".wh..wh..opq") return { kind: "opaque", path: dir };
   if (base.startsWith(".wh.")) return { kind: "whiteout", path: posix.join(dir, base.slice(".wh.".length)) };
-  if (header.type === "link") return { kind: "link", path, to: pathOf(header.linkname ?? "") };
+  if (header.type === "link") return { kind: "link", path, to: pathOf(header.linkname) };
   const { type, mode, uid, gid, mtime, linkname, devmajor, devminor } = header;
-  const pax = (Reflect.get(header, "pax") ?? {}) as Readonly<Record<string, string>>;
+  const pax = (header.pax ?? {}) as Readonly<Record<string, string>>;
   const seconds = pax["mtime"] === undefined ? Math.floor(Number(mtime) / 1000) : Number(pax["mtime"]);
   const isDevice = type === "character-device" || type === "block-device";
   const facts = [
