@@ -128,7 +128,7 @@ class S3Storage implements StorageDriver {
 
   async move(from: string, to: string): Promise<void> {
     await copyObject(this.#bucket, from, to);
-    if (from !== to) await this.delete(from);
+    if (from !== to) await this.#remove(from, true);
   }
 
   async copy(from: string, to: string): Promise<void> {
@@ -140,11 +140,7 @@ class S3Storage implements StorageDriver {
   }
 
   async delete(key: string): Promise<void> {
-    try {
-      await this.#bucket.ask({ method: "DELETE", key });
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
+    await this.#remove(key, false);
   }
 
   async redirectUrl(key: string, options: RedirectOptions): Promise<URL> {
@@ -164,6 +160,14 @@ class S3Storage implements StorageDriver {
     clearInterval(this.#timer);
     this.#transport.close();
     await Promise.resolve();
+  }
+
+  async #remove(key: string, persistent: boolean): Promise<void> {
+    try {
+      await this.#bucket.ask({ method: "DELETE", key, persistent });
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
   }
 
   /** What no header can say. Whether the object exists is told first. */

@@ -31,6 +31,8 @@ export interface Ask {
   readonly query?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Buffer;
+  /** The key that failures are about, where it is another one. */
+  readonly subject?: string;
   /** Tried again here after any passing failure, since nobody else can; else only when the server was too busy. */
   readonly persistent?: boolean;
 }
@@ -76,32 +78,22 @@ export class Bucket {
   }
 
   /** Sends a request and answers as soon as its headers are there. The caller takes the body. Rejects with a `DriverError`. */
-  async open({ method, key, query, headers, body, persistent = false }: Ask): Promise<IncomingMessage> {
-    const request = {
-      method,
-      bucketName: this.name,
-      ...(key !== undefined && { objectName: this.nameOf(key) }),
-      ...(query !== undefined && { query }),
-    };
-    return await this.attempt(
-      key,
-      async () => await this.#client.makeRequestAsync({ ...request, headers: { ...headers } }, body, [200, 204, 206]),
-      persistent,
-    );
+  async open(ask: Ask): Promise<IncomingMessage> {
+    return await this.attempt(ask.subject ?? ask.key, async () => await this.#send(ask), ask.persistent);
   }
 
   /** Sends a request and answers what it says, in headers and in text. */
   async ask(ask: Ask): Promise<{ readonly headers: IncomingMessage["headers"]; readonly text: string }> {
-    const response = await this.open(ask);
-    try {
+    const whole = async () => {
+      const response = await this.#send(ask);
       return { headers: response.headers, text: await text(response) };
-    } catch (error) {
-      throw driverError(error, { bucket: this.name, key: ask.key });
-    }
+    };
+    return await this.attempt(ask.subject ?? ask.key, whole, ask.persistent);
   }
 
-  async head(key: string): Promise<Head> {
-    const { headers } = await this.ask({ method: "HEAD", key });
+  /** What is known of an object without reading it. */
+  async head(key: string, persistent = false): Promise<Head> {
+    const { headers } = await this.ask({ method: "HEAD", key, persistent });
     return headOf(headers);
   }
 
@@ -158,11 +150,22 @@ export class Bucket {
         const isStale = this.#transport.isStale(cause);
         const isBusy = cause instanceof S3Failure && cause.isBusy;
         const again = isStale || isBusy || (persistent && error.code === "UNAVAILABLE");
-        if (attempt >= attempts || !again) throw error;
+        if (attempt >= attempts || !again || this.#transport.isClosed) throw error;
         // Anything up to the full time, so that those who failed together don't come back together.
         if (!isStale) await sleep(Math.random() * delay * 2 ** (attempt - 1));
       }
     }
+  }
+
+  async #send({ method, key, query, headers, body }: Ask): Promise<IncomingMessage> {
+    const request = {
+      method,
+      bucketName: this.name,
+      headers: { ...headers },
+      ...(key !== undefined && { objectName: this.nameOf(key) }),
+      ...(query !== undefined && { query }),
+    };
+    return await this.#client.makeRequestAsync(request, body, [200, 204, 206]);
   }
 }
 

@@ -1,3 +1,4 @@
+import { DriverError } from "../errors.ts";
 import type { Bucket } from "./bucket.ts";
 import { MultipartUpload } from "./multipart.ts";
 
@@ -6,10 +7,10 @@ const lanes = 4;
 
 /**
  * Makes `to` what `from` is, within the server. What is too large for one request is put together of parts. Onto itself
- * it changes nothing. Rejects with NOT_FOUND when there is no `from`.
+ * it changes nothing. Rejects with NOT_FOUND when there is no `from`. Each step may be done twice, so each is tried again.
  */
 export async function copyObject(bucket: Bucket, from: string, to: string): Promise<void> {
-  const { size } = await bucket.head(from);
+  const { size } = await bucket.head(from, true);
   if (from === to) return;
   if (size > bucket.tuning.copyLimit) await copyInParts(bucket, from, to, size);
   else await copyAtOnce(bucket, from, to);
@@ -17,11 +18,11 @@ export async function copyObject(bucket: Bucket, from: string, to: string): Prom
 
 async function copyAtOnce(bucket: Bucket, from: string, to: string): Promise<void> {
   const headers = { ...bucket.newObject, ...bucket.sourceOf(from), "x-amz-metadata-directive": "REPLACE" };
-  await bucket.attempt(from, async () => {
-    const { text } = await bucket.ask({ method: "PUT", key: to, headers });
-    // A server may find out that it can't do it when it has begun to say that it does.
-    if (text.includes("<Error>") || !text.includes("CopyObjectResult")) throw new Error(`the server says: ${text.slice(0, 500)}`); // prettier-ignore
-  });
+  const { text } = await bucket.ask({ method: "PUT", key: to, headers, subject: from, persistent: true });
+  // A server may find out that it can't do it when it has begun to say that it does.
+  if (text.includes("<Error>") || !text.includes("CopyObjectResult")) {
+    throw new DriverError("UNAVAILABLE", `${from} can't be copied: ${text.slice(0, 500)}`);
+  }
 }
 
 async function copyInParts(bucket: Bucket, from: string, to: string, size: number): Promise<void> {

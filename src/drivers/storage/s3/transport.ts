@@ -28,6 +28,7 @@ export class Transport {
   readonly agent: Agent;
   readonly #options: TransportOptions;
   readonly #stale = new WeakSet();
+  #isClosed = false;
 
   constructor(options: TransportOptions) {
     const { secure, ca, verifies } = options;
@@ -50,6 +51,7 @@ export class Transport {
     const onResponse = typeof second === "function" ? second : third;
     const options = typeof first === "string" || first instanceof URL ? {} : first;
     const request = (this.#options.secure ? overHttps : overHttp)(options);
+    if (this.#isClosed) request.destroy(new Error("the storage is closed"));
     let response: IncomingMessage | undefined;
     request.setTimeout(isLong(options) ? this.#options.idle * patience : this.#options.idle, () => {
       // A reader that takes its time is no fault of the server's.
@@ -69,8 +71,13 @@ export class Transport {
     return request;
   };
 
-  /** Cuts all connections. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Cuts all connections, and lets nobody make new ones. */
   close(): void {
+    this.#isClosed = true;
     this.agent.destroy();
   }
 }

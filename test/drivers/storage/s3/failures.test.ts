@@ -161,6 +161,26 @@ describe("s3 when things go wrong", function () {
     });
   });
 
+  it("moves although each answer is lost once, and names what is not there", async () => {
+    await put(driver, "from", "content");
+    for (const lost of [1, 2, 3]) {
+      proxy.cutAfter("down", 1, lost);
+      await driver.move("from", "to");
+      await driver.move("to", "from");
+    }
+    expect(String(await bytesOf(driver, "from"))).to.equal("content");
+    expect(await exists(driver, "to")).to.be.false;
+    expect((await failure(driver.copy("missing", "to"))).message).to.equal("missing does not exist");
+  });
+
+  it("does nothing any more once it is closed", async () => {
+    const own = await openS3(s3Settings(server, bucket, proxy.port), tuning);
+    await own.close();
+    proxy.requests.length = 0;
+    expect((await failure(put(own, "closed", "x"))).message).to.contain("the storage is closed");
+    expect(proxy.requests).to.deep.equal([]);
+  });
+
   describe("a read", () => {
     const whole = async (): Promise<string> => await hashOf(repeated(block, 24 * mebibyte));
 
