@@ -113,8 +113,11 @@ async function* gathered(
   }
 }
 
-/** How long each part should be, by its index, so that there are no more parts than servers take. */
-function partLengths(partSize: number, isTight: boolean, size: number | undefined): (index: number) => number {
+/**
+ * How many bytes each part should have, by its index from 0, so that there are no more parts than servers take. Where
+ * memory `isTight`, parts are as small as servers allow.
+ */
+export function partLengths(partSize: number, isTight: boolean, size: number | undefined): (index: number) => number {
   const base = isTight ? Math.min(partSize, smallestPart) : partSize;
   if (size === undefined) return (index) => base * 2 ** Math.floor(index / growth);
   const needed = Math.ceil(size / mostParts / mebibyte) * mebibyte;
