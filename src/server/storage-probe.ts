@@ -28,11 +28,31 @@ export async function probeStorage(driver: StorageDriver, redirects: boolean): P
     await driver.delete(object).catch(() => undefined);
     throw new Error(`it can't write: ${reasonOf(cause)}`, { cause });
   }
-  const signed = { name: "let clients read by signed URLs", use: async () => { await readSigned(driver, object); } };
+  const signed = {
+    name: "let clients read by signed URLs",
+    use: async () => {
+      await readSigned(driver, object);
+    },
+  };
   const rights: readonly Right[] = [
-    { name: "read", use: async () => { await expectContent(driver, object); } },
-    { name: "read a range", use: async () => { await expectContent(driver, object, 2, 5); } },
-    { name: "list", use: async () => { await expectListed(driver, folder); } },
+    {
+      name: "read",
+      use: async () => {
+        await expectContent(driver, object);
+      },
+    },
+    {
+      name: "read a range",
+      use: async () => {
+        await expectContent(driver, object, 2, 5);
+      },
+    },
+    {
+      name: "list",
+      use: async () => {
+        await expectListed(driver, folder);
+      },
+    },
     { name: "copy", use: async () => { await driver.copy(object, copy); } }, // prettier-ignore
     { name: "write in parts", use: async () => await driver.write(parts, zeros(large)) },
     ...(redirects && driver.features.redirect ? [signed] : []),
