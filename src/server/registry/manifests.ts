@@ -97,8 +97,8 @@ export class Manifests {
   }
 
   /**
-   * Keeps a manifest and points tags at it: content and the repository's link first, in no order, because neither is a
-   * manifest without the other; then what refers to its subject, the tags last. Rejects with MANIFEST_INVALID, DIGEST_INVALID, or MANIFEST_BLOB_UNKNOWN when the repository lacks what the
+   * Keeps a manifest and points tags at it: content first, then the repository's link, then what refers to its subject, the
+   * tags last. Rejects with MANIFEST_INVALID, DIGEST_INVALID, or MANIFEST_BLOB_UNKNOWN when the repository lacks what the
    * manifest needs. Answers the digest and the subject, if it has one.
    */
   async put(
@@ -111,10 +111,8 @@ export class Manifests {
       throw new RegistryError("DIGEST_INVALID", { detail: `the manifest's digest is ${digest}` });
     }
     await this.#requireReferences(name, manifest);
-    await this.#documents.writeEach([
-      ...(await this.#missingContent(digest, push.bytes)),
-      [manifestLinkKey(name, digest), digest],
-    ]);
+    await this.#keep(digest, push.bytes);
+    await this.#documents.write(manifestLinkKey(name, digest), digest);
     if (manifest.subject !== undefined) {
       await this.#referrers.add(name, manifest.subject, referrer(manifest, digest, push.bytes.length));
     }
@@ -148,9 +146,9 @@ export class Manifests {
     if (!this.#allowSparseIndexes) await has(manifests, async (digest) => await this.has(name, digest));
   }
 
-  /** What is still to be written for the content to be there. */
-  async #missingContent(digest: Digest, bytes: Buffer): Promise<readonly (readonly [string, Buffer])[]> {
-    return (await this.#documents.size(blobKey(digest))) === bytes.length ? [] : [[blobKey(digest), bytes]];
+  async #keep(digest: Digest, bytes: Buffer): Promise<void> {
+    if ((await this.#documents.size(blobKey(digest))) !== bytes.length)
+      await this.#documents.write(blobKey(digest), bytes);
   }
 
   async #subjectOf(digest: Digest): Promise<Digest | undefined> {
