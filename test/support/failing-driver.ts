@@ -50,7 +50,12 @@ class Failing implements FailingDriver {
     this.#driver = driver;
     this.#fault = fault;
     const append = driver.append?.bind(driver);
-    if (append) this.append = async (...args) => { await this.#step("append", async () => { await append(...args); }); };
+    if (append)
+      this.append = async (...args) => {
+        await this.#step("append", async () => {
+          await append(...args);
+        });
+      };
   }
 
   async read(key: string, range?: ByteRange): Promise<Readable> {

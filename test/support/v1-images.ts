@@ -15,7 +15,11 @@ export async function tarOf(name: string, size: number): Promise<Buffer> {
 }
 
 /** An image as docker 1.5 describes it; its id is made of the parent's and the layer's. */
-export function imageOf(layer: Buffer, parent?: Pick<V1Image, "id">, extra: Readonly<Record<string, unknown>> = {}): V1Image {
+export function imageOf(
+  layer: Buffer,
+  parent?: Pick<V1Image, "id">,
+  extra: Readonly<Record<string, unknown>> = {},
+): V1Image {
   const id = createHash("sha256")
     .update(parent?.id ?? "")
     .update(layer)

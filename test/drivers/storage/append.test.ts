@@ -38,7 +38,11 @@ describe("local storage adds to objects", () => {
     const wrap = (storage: StorageDriver): StorageDriver =>
       checked(limited(retried(measured(storage, (_, measurement) => measurements.push(measurement))), { atOnce: 1 }));
     driver = wrap(await openLocal(folder));
-    append = driver.append ?? (async () => { await Promise.reject(new Error("the wrappers pass it on")); });
+    append =
+      driver.append ??
+      (async () => {
+        await Promise.reject(new Error("the wrappers pass it on"));
+      });
     expect(wrap(openMemory()).append, "what can't add doesn't say that it can").to.equal(undefined);
   });
   after(async () => {
