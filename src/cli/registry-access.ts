@@ -1,7 +1,7 @@
-import { Option } from "@commander-js/extra-typings";
 import { isIPv6 } from "node:net";
 import { resolve } from "node:path";
 import type { RegistryPort, Settings } from "../server/index.ts";
+import { command, configOption, flavorOption, type Context, type Introduction } from "./command.ts";
 import { CommandError } from "./exit.ts";
 import { readNamed } from "./files.ts";
 import { send } from "./http.ts";
@@ -10,7 +10,7 @@ import { RemoteRegistry } from "./remote-registry.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Which registry a command is about, and who asks it. */
-export interface RegistryFlags {
+interface RegistryFlags {
   readonly url?: string | undefined;
   readonly config?: string | undefined;
   readonly flavor?: string | undefined;
@@ -20,27 +20,41 @@ export interface RegistryFlags {
   readonly ca?: string | undefined;
 }
 
-export const urlOption = new Option(
-  "-u, --url <url>",
-  "a running registry; otherwise the flavor's, or its storage when it does not run",
-);
-export const usernameOption = new Option("--username <name>", "who asks, where a proxy wants to know");
-export const passwordOption = new Option("--password-stdin", "read the password from stdin");
-export const keyOption = new Option("-k, --key <file>", "private key that signs the requests (PEM)");
-export const caOption = new Option("--ca <file>", "certificates to trust beside the system's (PEM)");
+/** A command about a registry, with the flags that say which one is meant and who asks; `withRegistry` takes them. */
+export function registryCommand(context: Context, name: string, introduction: Introduction) {
+  return command(context, name, introduction)
+    .option("-u, --url <url>", "a running registry; otherwise the flavor's, or its storage when it does not run")
+    .addOption(configOption)
+    .addOption(flavorOption)
+    .option("--username <name>", "who asks, where a proxy wants to know")
+    .option("--password-stdin", "read the password from stdin")
+    .option("-k, --key <file>", "private key that signs the requests (PEM)")
+    .option("--ca <file>", "certificates to trust beside the system's (PEM)");
+}
+
+/**
+ * Works with the registry that the flags mean: the one at --url, else the flavor's if a server answers at its address,
+ * else the flavor's storage itself. Says on stderr which it is. `access` is what is to be done with it. Closes it,
+ * whatever comes of the work.
+ */
+export async function withRegistry(
+  terminal: Terminal,
+  flags: RegistryFlags,
+  access: "read" | "write",
+  work: (registry: RegistryPort) => Promise<void>,
+): Promise<void> {
+  const registry = await openRegistry(terminal, flags, access);
+  try {
+    await work(registry);
+  } finally {
+    await registry.close();
+  }
+}
 
 /** How long a server that runs may take to say so, in milliseconds. */
 const patience = 2_000;
 
-/**
- * The registry that the flags mean: the one at --url, else the flavor's if a server answers at its address, else the
- * flavor's storage itself. Says on stderr which it is. `access` is what is to be done with it.
- */
-export async function openRegistry(
-  terminal: Terminal,
-  flags: RegistryFlags,
-  access: "read" | "write",
-): Promise<RegistryPort> {
+async function openRegistry(terminal: Terminal, flags: RegistryFlags, access: "read" | "write"): Promise<RegistryPort> {
   if (flags.url !== undefined && (flags.flavor !== undefined || flags.config !== undefined)) {
     throw new CommandError("usage", "--url and a flavor cannot both say which registry is meant: give one of them");
   }
@@ -66,18 +80,6 @@ export async function openRegistry(
   const doing = access === "read" ? "reading" : "changing";
   await terminal.note(`flavor ${flavor} does not run${url ? ` at ${url.origin}` : ""}: ${doing} ${name} itself`);
   return await openStoredRegistry(settings, name, { access, signal, warn: (message) => void terminal.warn(message) });
-}
-
-/** Works with a registry and closes it, whatever comes of the work. */
-export async function withRegistry(
-  registry: RegistryPort,
-  work: (registry: RegistryPort) => Promise<void>,
-): Promise<void> {
-  try {
-    await work(registry);
-  } finally {
-    await registry.close();
-  }
 }
 
 /** Where a flavor can be reached from its own machine; undefined where that is a socket, or any port. */

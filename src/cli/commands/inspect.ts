@@ -1,18 +1,10 @@
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
-import { command, configOption, flavorOption, jsonOption, type Context } from "../command.ts";
+import { jsonOption, type Context } from "../command.ts";
 import { CommandError } from "../exit.ts";
 import { factsOf, contentOf, type ImageFacts } from "../image-facts.ts";
 import { parseImageName, type ImageName } from "../image-name.ts";
 import { size } from "../progress-bar.ts";
-import {
-  caOption,
-  keyOption,
-  openRegistry,
-  passwordOption,
-  urlOption,
-  usernameOption,
-  withRegistry,
-} from "../registry-access.ts";
+import { registryCommand, withRegistry } from "../registry-access.ts";
 import type { Terminal } from "../terminal.ts";
 import type { RegistryPort, V1ImageView } from "../../server/index.ts";
 
@@ -28,7 +20,7 @@ interface Inspection {
 
 /** `inspect`: what an image is, as clients of either protocol see it. */
 export function inspect(context: Context): CommandUnknownOpts {
-  return command(context, "inspect", {
+  return registryCommand(context, "inspect", {
     summary: "show what an image is in both protocols",
     description:
       "Shows an image as clients of today see it (manifest, configuration, layers, platforms) and as those of V1 do (the " +
@@ -37,18 +29,11 @@ export function inspect(context: Context): CommandUnknownOpts {
     examples: ["registryctl inspect team/app:1.0", "registryctl inspect team/app:1.0 --flavor prod --json"],
   })
     .argument("<image>", "NAME:TAG or NAME@DIGEST; without a tag, latest")
-    .addOption(urlOption)
-    .addOption(configOption)
-    .addOption(flavorOption)
-    .addOption(usernameOption)
-    .addOption(passwordOption)
-    .addOption(keyOption)
-    .addOption(caOption)
     .addOption(jsonOption)
     .action(async (text, options) => {
       const { terminal } = context;
       const name = parseImageName(text, "latest");
-      await withRegistry(await openRegistry(terminal, options, "read"), async (registry) => {
+      await withRegistry(terminal, options, "read", async (registry) => {
         const inspection = await inspected(registry, name);
         const { facts, chain } = inspection;
         if ("reason" in facts && "reason" in chain) {

@@ -1,16 +1,8 @@
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
-import { command, configOption, flavorOption, jsonOption, type Context } from "../command.ts";
+import { jsonOption, type Context } from "../command.ts";
 import { factsOf } from "../image-facts.ts";
 import { size } from "../progress-bar.ts";
-import {
-  caOption,
-  keyOption,
-  openRegistry,
-  passwordOption,
-  urlOption,
-  usernameOption,
-  withRegistry,
-} from "../registry-access.ts";
+import { registryCommand, withRegistry } from "../registry-access.ts";
 import type { Terminal } from "../terminal.ts";
 import type { RegistryPort } from "../../server/index.ts";
 
@@ -32,7 +24,7 @@ interface ListedTag {
 
 /** `ls`: what a registry holds. */
 export function ls(context: Context): CommandUnknownOpts {
-  return command(context, "ls", {
+  return registryCommand(context, "ls", {
     summary: "list repositories, or the tags of one",
     description:
       "Lists the repositories of a registry, one a line, or the tags of one with what they are. A running registry is " +
@@ -44,17 +36,10 @@ export function ls(context: Context): CommandUnknownOpts {
     ],
   })
     .argument("[repository]", "repository whose tags are listed")
-    .addOption(urlOption)
-    .addOption(configOption)
-    .addOption(flavorOption)
-    .addOption(usernameOption)
-    .addOption(passwordOption)
-    .addOption(keyOption)
-    .addOption(caOption)
     .addOption(jsonOption)
     .action(async (repository, options) => {
       const { terminal } = context;
-      await withRegistry(await openRegistry(terminal, options, "read"), async (registry) => {
+      await withRegistry(terminal, options, "read", async (registry) => {
         if (repository === undefined) {
           const names: string[] = [];
           for await (const name of registry.repositories()) {

@@ -1,21 +1,13 @@
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
-import { command, configOption, flavorOption, type Context } from "../command.ts";
+import type { Context } from "../command.ts";
 import { CommandError } from "../exit.ts";
 import { parseImageName } from "../image-name.ts";
 import { confirm } from "../prompt.ts";
-import {
-  caOption,
-  keyOption,
-  openRegistry,
-  passwordOption,
-  urlOption,
-  usernameOption,
-  withRegistry,
-} from "../registry-access.ts";
+import { registryCommand, withRegistry } from "../registry-access.ts";
 
 /** `rm`: removes a tag, in both protocols. */
 export function rm(context: Context): CommandUnknownOpts {
-  return command(context, "rm", {
+  return registryCommand(context, "rm", {
     summary: "remove a tag",
     description:
       "Removes a tag, for clients of V1 and V2 alike. What it named stays in the store, and can still be pulled by its " +
@@ -24,13 +16,6 @@ export function rm(context: Context): CommandUnknownOpts {
   })
     .argument("<name:tag>", "what to remove")
     .option("-y, --yes", "do not ask")
-    .addOption(urlOption)
-    .addOption(configOption)
-    .addOption(flavorOption)
-    .addOption(usernameOption)
-    .addOption(passwordOption)
-    .addOption(keyOption)
-    .addOption(caOption)
     .action(async (name, options) => {
       const { terminal } = context;
       const { repository, reference: tag, isDigest } = parseImageName(name);
@@ -38,7 +23,7 @@ export function rm(context: Context): CommandUnknownOpts {
       if (!options.yes && !terminal.interactive) {
         throw new CommandError("usage", `nobody can be asked here: --yes removes ${repository}:${tag}`);
       }
-      await withRegistry(await openRegistry(terminal, options, "write"), async (registry) => {
+      await withRegistry(terminal, options, "write", async (registry) => {
         if (!options.yes && !(await confirm(terminal, `Remove ${repository}:${tag} from ${registry.name}?`, false))) {
           throw new CommandError("failed", "nothing was removed");
         }
