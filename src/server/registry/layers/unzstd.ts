@@ -56,12 +56,30 @@ async function library(): Promise<Library> {
 
 type Exports = Readonly<Record<string, unknown>>;
 
-function parseLibrary(exports: Exports): Library {
-  const functions = ["malloc", "free", "ZSTD_createDCtx", "ZSTD_freeDCtx", "ZSTD_decompressStream"];
-  if (typeof exports["memory"] !== "object" || functions.some((name) => typeof exports[name] !== "function")) {
-    throw new Error("zstddec is not the library that it was");
-  }
-  return exports as unknown as Library;
+function parseLibrary({ memory, ...exports }: Exports): Library {
+  const parsed = (name: string) => {
+    const found = exports[name];
+    if (!isFunction(found)) throw new Error(`zstddec has no function ${name}`);
+    return found;
+  };
+  if (!isMemory(memory)) throw new Error("zstddec has no memory");
+  return {
+    memory,
+    malloc: parsed("malloc"),
+    free: parsed("free"),
+    ZSTD_createDCtx: parsed("ZSTD_createDCtx"),
+    ZSTD_freeDCtx: parsed("ZSTD_freeDCtx"),
+    ZSTD_decompressStream: parsed("ZSTD_decompressStream"),
+  };
+}
+
+/** What WebAssembly exports takes numbers and answers one. */
+function isFunction(value: unknown): value is (...args: readonly number[]) => number {
+  return typeof value === "function";
+}
+
+function isMemory(value: unknown): value is Library["memory"] {
+  return typeof value === "object" && value !== null && "buffer" in value && value.buffer instanceof ArrayBuffer;
 }
 
 /** One decompression, with its memory in the library's. */
