@@ -52,9 +52,9 @@ describe("errorHandling", () => {
   });
 
   it("treats a thrown value that is no error as a fault", async () => {
+    const thrown: unknown = "text";
     act = () => {
-      // eslint-disable-next-line @typescript-eslint/only-throw-error
-      throw "text";
+      throw thrown;
     };
     expect((await fetch(server.url)).status).to.equal(500);
     expect(server.faults[0]?.message).to.include("text");
