@@ -1,4 +1,4 @@
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import type { Context } from "mocha";
 
@@ -24,11 +24,23 @@ export function findProgram(name: string): string | undefined {
  */
 export function needs(context: Context, ...programs: string[]): string[] {
   const missing = programs.filter((name) => findProgram(name) === undefined);
-  if (missing.length > 0) {
-    const message = `${missing.join(", ")} not installed: ${context.test?.parent?.fullTitle() ?? "suite"} needs it`;
-    if (process.env["REGISTRYCTL_TEST_REQUIRE"] === "all") throw new Error(message);
-    process.stderr.write(`  skipped: ${message}\n`);
-    context.skip();
-  }
+  doWithout(context, missing);
   return programs.map((name) => findProgram(name) ?? name);
+}
+
+/** As `needs`, for libraries of Debian's own Python that come without a program. */
+export function needsPython(context: Context, ...modules: string[]): void {
+  const missing = modules.filter((name) => !existsSync(join("/usr/lib/python3/dist-packages", name)));
+  doWithout(
+    context,
+    missing.map((name) => `python3-${name}`),
+  );
+}
+
+function doWithout(context: Context, missing: readonly string[]): void {
+  if (missing.length === 0) return;
+  const message = `${missing.join(", ")} not installed: ${context.test?.parent?.fullTitle() ?? "suite"} needs it`;
+  if (process.env["REGISTRYCTL_TEST_REQUIRE"] === "all") throw new Error(message);
+  process.stderr.write(`  skipped: ${message}\n`);
+  context.skip();
 }
