@@ -26,8 +26,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     "drivers/search/search-index.ts",
   ],
   "drivers/": ["drivers/option.ts"],
-  "drivers/storage/": ["drivers/option.ts", "drivers/cache/cache.ts"],
-  "drivers/search/": ["drivers/option.ts"],
+  "drivers/storage/": ["drivers/option.ts", "drivers/module.ts", "drivers/cache/cache.ts"],
+  "drivers/search/": ["drivers/option.ts", "drivers/module.ts"],
   "drivers/cache/": ["drivers/option.ts"],
   "drivers/report/": ["drivers/option.ts"],
 };

@@ -2,7 +2,7 @@ import { DatabaseSearchIndex } from "./database.ts";
 import { parseDatabaseUrl } from "./database-url.ts";
 import { emptySearchIndex } from "./empty.ts";
 import { SearchIndexError } from "./errors.ts";
-import { openModule, type ImportModule } from "./module.ts";
+import { openModule } from "./module.ts";
 import type { SearchIndex } from "./search-index.ts";
 
 export interface SearchIndexOptions {
@@ -12,8 +12,6 @@ export interface SearchIndexOptions {
   readonly databaseUrl?: string | undefined;
   /** The folder of the configuration file, from which modules are looked up. */
   readonly folder: string;
-  /** How modules are imported; Node's `import` unless a test says otherwise. */
-  readonly importModule?: ImportModule;
 }
 
 /**
@@ -30,10 +28,6 @@ export async function openSearchIndex(options: SearchIndexOptions): Promise<Sear
       if (!databaseUrl) throw new SearchIndexError("The search backend needs the URL of a database");
       return new DatabaseSearchIndex(parseDatabaseUrl(databaseUrl));
     default:
-      return await openModule(
-        backend,
-        { databaseUrl, folder },
-        options.importModule ?? ((specifier): Promise<unknown> => import(specifier)),
-      );
+      return await openModule(backend, { databaseUrl, folder });
   }
 }

@@ -1,6 +1,4 @@
-import { createRequire } from "node:module";
-import { isAbsolute, join, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
+import { importFrom, isModulePath, ModuleError } from "../module.ts";
 import { SearchIndexError } from "./errors.ts";
 import type { SearchIndex } from "./search-index.ts";
 
@@ -11,19 +9,13 @@ export interface ModuleContext {
   readonly folder: string;
 }
 
-export type ImportModule = (specifier: string) => Promise<unknown>;
-
 /**
  * The index that a module of the operator exports as `open`, `index` or `default`: the index itself, or a function that
  * makes it from a ModuleContext. `name` is a package installed beside the configuration file or with this program, or a
  * path relative to the configuration file. Rejects with a SearchIndexError that says what is missing.
  */
-export async function openModule(
-  name: string,
-  context: ModuleContext,
-  importModule: ImportModule,
-): Promise<SearchIndex> {
-  const exported = exportOf(name, await load(name, context.folder, importModule));
+export async function openModule(name: string, context: ModuleContext): Promise<SearchIndex> {
+  const exported = exportOf(name, await load(name, context.folder));
   let index: unknown = exported;
   if (typeof exported === "function") {
     try {
@@ -37,42 +29,21 @@ export async function openModule(
   return parseIndex(name, index);
 }
 
-async function load(name: string, folder: string, importModule: ImportModule): Promise<unknown> {
-  const isPath = isAbsolute(name) || /^\.{1,2}\/|\.[cm]?[jt]s$/.test(name);
-  const specifier = isPath ? pathToFileURL(resolve(folder, name)).href : packageUrl(name, folder);
+async function load(name: string, folder: string): Promise<unknown> {
   try {
-    return await importModule(specifier);
+    return await importFrom([folder], name);
   } catch (error) {
-    if (!isMissing(error, isPath ? resolve(folder, name) : name)) {
+    if (!(error instanceof ModuleError) || !error.isMissing) {
       throw new SearchIndexError(`The search backend "${name}" failed to load: ${messageOf(error)}`, { cause: error });
     }
     throw new SearchIndexError(
-      isPath
-        ? `The search backend "${name}" is missing: there is no file ${resolve(folder, name)}`
+      isModulePath(name)
+        ? `The search backend "${name}" is missing: ${error.message}`
         : `The search backend "${name}" is missing: install it with "npm install ${name}" in ${folder}, ` +
             "or set search_backend to database, to the path of a module, or to nothing",
       { cause: error },
     );
   }
-}
-
-/** Where the package lies seen from `folder`; else its name, which is then looked up from this program. */
-function packageUrl(name: string, folder: string): string {
-  try {
-    return pathToFileURL(createRequire(join(folder, "configuration")).resolve(name)).href;
-  } catch {
-    return name;
-  }
-}
-
-/** Whether it is the module itself that wasn't found, and not something that it imports. */
-function isMissing(error: unknown, sought: string): boolean {
-  return (
-    error instanceof Error &&
-    "code" in error &&
-    error.code === "ERR_MODULE_NOT_FOUND" &&
-    error.message.includes(`'${sought}'`)
-  );
 }
 
 type Open = (context: ModuleContext) => unknown;
