@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
 import { registryctl } from "../support/cli.ts";
+import { endOfSuite } from "../support/end-of-suite.ts";
 import { freePort, removeFolder, temporaryFolder } from "../support/program.ts";
 import { RadosGateway } from "../support/radosgw.ts";
 import { s3Flavor } from "../support/s3-server.ts";
@@ -16,20 +17,13 @@ describe("registryctl check of storage s3", function () {
   let server: RadosGateway;
   let cwd = "";
   let bucket = "";
-  const cleanup: (() => Promise<void>)[] = [];
+  const atEnd = endOfSuite();
   before(async function () {
     server = await RadosGateway.start(this);
-    cleanup.push(async () => {
-      await server.stop();
-    });
+    atEnd(() => server.stop());
     cwd = await temporaryFolder();
-    cleanup.push(async () => {
-      await removeFolder(cwd);
-    });
+    atEnd(() => removeFolder(cwd));
     bucket = await server.newBucket();
-  });
-  after(async () => {
-    for (const undo of cleanup.toReversed()) await undo();
   });
 
   async function check(...options: readonly string[]): Promise<{ readonly code: number; readonly stdout: string }> {

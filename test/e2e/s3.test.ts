@@ -6,6 +6,7 @@ import { pipeline } from "node:stream/promises";
 import { expect } from "chai";
 import { openS3 } from "../../src/drivers/storage/s3.ts";
 import { ContainerTools, needsContainerTools } from "../support/container-tools.ts";
+import { endOfSuite } from "../support/end-of-suite.ts";
 import { RadosGateway } from "../support/radosgw.ts";
 import { RegistryProcess } from "../support/registry-process.ts";
 import { s3Flavor, s3Settings } from "../support/s3-server.ts";
@@ -23,25 +24,16 @@ describe("a registry on s3", function () {
   let proxy: TcpProxy;
   let registry: RegistryProcess;
   let bucket = "";
-  const cleanup: (() => Promise<void>)[] = [];
+  const atEnd = endOfSuite();
 
   before(async function () {
     server = await RadosGateway.start(this);
-    cleanup.push(async () => {
-      await server.stop();
-    });
+    atEnd(() => server.stop());
     proxy = await TcpProxy.start(server.port);
-    cleanup.push(async () => {
-      await proxy.stop();
-    });
+    atEnd(() => proxy.stop());
     bucket = await server.newBucket();
     registry = await RegistryProcess.start(s3Flavor(server, bucket, proxy.port));
-    cleanup.push(async () => {
-      await registry.remove();
-    });
-  });
-  after(async () => {
-    for (const undo of cleanup.toReversed()) await undo();
+    atEnd(() => registry.remove());
   });
 
   const open = async (

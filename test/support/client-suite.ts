@@ -1,4 +1,5 @@
 import { ContainerTools, needsContainerTools, type ContainerTool } from "./container-tools.ts";
+import { endOfSuite } from "./end-of-suite.ts";
 import { fronts, type Front, type FrontedRegistry } from "./fronted-registry.ts";
 import { digestOf } from "./oci-image.ts";
 
@@ -18,23 +19,16 @@ export function describeClient(
     describe(`${title} ${front.name}`, function () {
       this.timeout(60_000);
       let stage: Stage | undefined;
-      const cleanup: (() => Promise<void>)[] = [];
+      const atEnd = endOfSuite();
       before(async function () {
         needsContainerTools(this, tool);
         front.needs(this);
         const registry = await front.start();
-        cleanup.unshift(async () => {
-          await registry.stop();
-        });
+        atEnd(() => registry.stop());
         const tools = await ContainerTools.create(registry);
-        cleanup.unshift(async () => {
-          await tools.remove();
-        });
+        atEnd(() => tools.remove());
         if (front.login) await tools.login(tool, front.login);
         stage = { registry, tools };
-      });
-      after(async () => {
-        for (const undo of cleanup) await undo();
       });
       tests(() => {
         if (!stage) throw new Error("the registry is not there yet");

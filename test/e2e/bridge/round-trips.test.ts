@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { expect } from "chai";
 import { ContainerTools, needsContainerTools } from "../../support/container-tools.ts";
 import { DockerEngine, needsDocker } from "../../support/docker-engine.ts";
+import { endOfSuite } from "../../support/end-of-suite.ts";
 import { FileTree } from "../../support/file-tree.ts";
 import { plainHttp, type FrontedRegistry } from "../../support/fronted-registry.ts";
 import { needs } from "../../support/needs.ts";
@@ -41,26 +42,17 @@ describe("images of V1 on their way through clients of today", function () {
   let registry: FrontedRegistry;
   let tools: ContainerTools;
   let engine: DockerEngine;
-  const cleanup: (() => Promise<void>)[] = [];
+  const atEnd = endOfSuite();
   before(async function () {
     needsContainerTools(this, "skopeo", "podman", "runc", "tar");
     needsDocker(this);
     needs(this, "xz", "bzip2");
     registry = await plainHttp.start();
-    cleanup.unshift(async () => {
-      await registry.stop();
-    });
+    atEnd(() => registry.stop());
     tools = await ContainerTools.create(registry);
-    cleanup.unshift(async () => {
-      await tools.remove();
-    });
+    atEnd(() => tools.remove());
     engine = await DockerEngine.start(registry);
-    cleanup.unshift(async () => {
-      await engine.stop();
-    });
-  });
-  after(async () => {
-    for (const undo of cleanup) await undo();
+    atEnd(() => engine.stop());
   });
 
   for (const [title, make] of samples) {

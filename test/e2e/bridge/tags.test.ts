@@ -2,6 +2,7 @@ import { expect } from "chai";
 import { failureOf } from "../../support/client-suite.ts";
 import { ContainerTools, needsContainerTools } from "../../support/container-tools.ts";
 import { DockerEngine, needsDocker } from "../../support/docker-engine.ts";
+import { endOfSuite } from "../../support/end-of-suite.ts";
 import { plainHttp, type FrontedRegistry } from "../../support/fronted-registry.ts";
 import { writeImage } from "../../support/image-layout.ts";
 import { smallChain } from "../../support/v1-images.ts";
@@ -12,21 +13,14 @@ describe("tags that clients of both protocols push and delete", function () {
   let tools: ContainerTools;
   /** The digest of what `pushNew` pushes. */
   let digest: string;
-  const cleanup: (() => Promise<void>)[] = [];
+  const atEnd = endOfSuite();
   before(async function () {
     needsContainerTools(this, "skopeo", "podman");
     registry = await plainHttp.start();
-    cleanup.unshift(async () => {
-      await registry.stop();
-    });
+    atEnd(() => registry.stop());
     tools = await ContainerTools.create(registry);
-    cleanup.unshift(async () => {
-      await tools.remove();
-    });
+    atEnd(() => tools.remove());
     ({ digest } = await writeImage(tools.path("image")));
-  });
-  after(async () => {
-    for (const undo of cleanup) await undo();
   });
 
   const at = (name: string) => `docker://${registry.address}/${name}`;

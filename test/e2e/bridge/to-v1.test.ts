@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { expect } from "chai";
 import { ContainerTools, needsContainerTools } from "../../support/container-tools.ts";
+import { endOfSuite } from "../../support/end-of-suite.ts";
 import { FileTree } from "../../support/file-tree.ts";
 import { plainHttp, type FrontedRegistry } from "../../support/fronted-registry.ts";
 import { blobOf, writeImage, writeMultiPlatformImage } from "../../support/image-layout.ts";
@@ -21,20 +22,13 @@ describe("images of today's clients, pulled by clients of V1", function () {
   this.timeout(60_000);
   let registry: FrontedRegistry;
   let tools: ContainerTools;
-  const cleanup: (() => Promise<void>)[] = [];
+  const atEnd = endOfSuite();
   before(async function () {
     needsContainerTools(this, "skopeo", "podman", "buildah", "zstd");
     registry = await plainHttp.start();
-    cleanup.unshift(async () => {
-      await registry.stop();
-    });
+    atEnd(() => registry.stop());
     tools = await ContainerTools.create(registry);
-    cleanup.unshift(async () => {
-      await tools.remove();
-    });
-  });
-  after(async () => {
-    for (const undo of cleanup) await undo();
+    atEnd(() => tools.remove());
   });
   const at = (name: string) => `docker://${registry.address}/${name}`;
   const get = async (path: string) =>

@@ -5,6 +5,7 @@ import { openS3, s3Tuning } from "../../../../src/drivers/storage/s3.ts";
 import type { StorageDriver } from "../../../../src/drivers/storage/driver.ts";
 import { DriverError } from "../../../../src/drivers/storage/errors.ts";
 import { retried } from "../../../../src/drivers/storage/retried.ts";
+import { endOfSuite } from "../../../support/end-of-suite.ts";
 import { until } from "../../../support/program.ts";
 import { RadosGateway } from "../../../support/radosgw.ts";
 import { s3Settings } from "../../../support/s3-server.ts";
@@ -38,26 +39,22 @@ describe("s3 when things go wrong", function () {
   let proxy: TcpProxy;
   let driver: StorageDriver;
   let bucket = "";
-  const cleanup: (() => Promise<void>)[] = [];
+  const atEnd = endOfSuite();
 
   before(async function () {
     server = await RadosGateway.start(this);
-    cleanup.push(async () => { await server.stop(); }); // prettier-ignore
+    atEnd(() => server.stop());
     proxy = await TcpProxy.start(server.port);
-    cleanup.push(async () => { await proxy.stop(); }); // prettier-ignore
+    atEnd(() => proxy.stop());
     bucket = await server.newBucket();
     driver = await openS3(s3Settings(server, bucket, proxy.port), tuning);
-    cleanup.push(async () => { await driver.close(); }); // prettier-ignore
+    atEnd(() => driver.close());
     await driver.write("large", repeated(block, 24 * mebibyte));
     for (let index = 0; index < 20; index++) await put(driver, `many/${index}`, "x");
   });
 
   afterEach(() => {
     proxy.calm();
-  });
-
-  after(async () => {
-    for (const undo of cleanup.toReversed()) await undo();
   });
 
   describe("refuses to open, and says which option is wrong", () => {

@@ -8,6 +8,7 @@ import type { StorageDriver } from "../../../../src/drivers/storage/driver.ts";
 import { openS3, s3Tuning } from "../../../../src/drivers/storage/s3.ts";
 import { connect } from "../../../../src/drivers/storage/s3/connect.ts";
 import { selfSigned } from "../../../support/certificate.ts";
+import { endOfSuite } from "../../../support/end-of-suite.ts";
 import { needs } from "../../../support/needs.ts";
 import { RadosGateway } from "../../../support/radosgw.ts";
 import { s3Settings } from "../../../support/s3-server.ts";
@@ -24,24 +25,20 @@ describe("what s3 asks of a server", function () {
   let proxy: TcpProxy;
   let driver: StorageDriver;
   let bucket = "";
-  const cleanup: (() => Promise<void>)[] = [];
+  const atEnd = endOfSuite();
 
   before(async function () {
     server = await RadosGateway.start(this);
-    cleanup.push(async () => { await server.stop(); }); // prettier-ignore
+    atEnd(() => server.stop());
     proxy = await TcpProxy.start(server.port);
-    cleanup.push(async () => { await proxy.stop(); }); // prettier-ignore
+    atEnd(() => proxy.stop());
     bucket = await server.newBucket();
     driver = await openS3(s3Settings(server, bucket, proxy.port), { copyLimit: 6 * mebibyte, copyPart: 5 * mebibyte });
-    cleanup.push(async () => { await driver.close(); }); // prettier-ignore
+    atEnd(() => driver.close());
   });
 
   beforeEach(() => {
     proxy.requests.length = 0;
-  });
-
-  after(async () => {
-    for (const undo of cleanup.toReversed()) await undo();
   });
 
   /** What was asked, without the bucket, the query's values and what opening the driver begins with. */
