@@ -1,6 +1,7 @@
-// First of all: nothing may have filled the memory before.
 import "./heap.ts";
-import { run } from "./program.ts";
+
+// Only now: modules that are imported above are loaded, and fill the memory, before the first of them is run.
+const { run } = await import("./program.ts");
 
 const stop = new AbortController();
 const force = new AbortController();

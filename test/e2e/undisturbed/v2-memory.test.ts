@@ -112,7 +112,7 @@ describe("memory of a server", function () {
     expect([length, isRight]).to.deep.equal([size, true]);
   }
 
-  it(`stays below 260 MB while ${clients} clients push and ${clients} pull large blobs`, async () => {
+  it(`stays below 150 MB while ${clients} clients push and ${clients} pull large blobs`, async () => {
     const blobs = Array.from({ length: sources }, newBlob);
     for (const blob of blobs) await push(blob, "one PUT");
     await Promise.all(
@@ -124,6 +124,6 @@ describe("memory of a server", function () {
         ]);
       }),
     );
-    expect((await registry.peakMemory()) / 1e6).to.be.lessThan(260);
+    expect((await registry.peakMemory()) / 1e6).to.be.lessThan(150);
   });
 });
