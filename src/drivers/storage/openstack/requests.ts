@@ -1,0 +1,156 @@
+import type { IncomingHttpHeaders } from "node:http";
+import { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { DriverError } from "../errors.ts";
+import { attempt, type Attempts } from "./attempts.ts";
+import type { ServiceType } from "./authentication.ts";
+import { driverError, HttpFailure, readFailure, type Meaning } from "./failure.ts";
+import type { Identity } from "./identity.ts";
+import type { Answer, Sending } from "./transport.ts";
+
+/** One request to a service. */
+export interface Ask {
+  readonly method: Sending["method"];
+  /** What goes behind the URL of the service, escaped as URLs need it, such as `/container/key`. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** What is in memory can be sent again; what comes from elsewhere is sent once, and its own error passes through. */
+  readonly body?: Buffer | AsyncIterable<Uint8Array>;
+  /** What failures are about, such as the key. */
+  readonly subject: string;
+  /** Tried again here after any passing failure, since nobody else can; else only when the server was too busy or cut it. */
+  readonly persistent?: boolean;
+  /** The server may say nothing for a while, as when it copies. */
+  readonly isLong?: boolean;
+}
+
+/** An answer with its whole body. */
+export interface Text {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+}
+
+/**
+ * Requests to one service of a cloud, each with a token: a 401 gets a new token and is sent once more. Everything they
+ * reject with is a `DriverError`, but for errors of a body's own source.
+ */
+export class Requests {
+  readonly #identity: Identity;
+  readonly #service: ServiceType;
+  readonly #attempts: Attempts;
+  readonly #meaning: (failure: HttpFailure, ask: Ask) => ReturnType<Meaning>;
+
+  /** `meaning` says what the service's failures mean; those it does not know are UNAVAILABLE. */
+  constructor(parts: {
+    readonly identity: Identity;
+    readonly service: ServiceType;
+    readonly attempts: Attempts;
+    readonly meaning: (failure: HttpFailure, ask: Ask) => ReturnType<Meaning>;
+  }) {
+    this.#identity = parts.identity;
+    this.#service = parts.service;
+    this.#attempts = parts.attempts;
+    this.#meaning = parts.meaning;
+  }
+
+  /** Answers as soon as the headers of a success are there. The caller reads the body, or destroys it. */
+  async open(ask: Ask): Promise<Answer> {
+    return await this.#attempt(ask, (answer) => Promise.resolve(answer));
+  }
+
+  /** Answers when all of a success is there. */
+  async ask(ask: Ask): Promise<Text> {
+    return await this.#attempt(ask, async ({ status, headers, body }) => ({ status, headers, text: await text(body) }));
+  }
+
+  /** What `error` means, as a failure of `ask`; for what goes wrong with a body that the caller reads. */
+  failure(error: unknown, ask: Ask): DriverError {
+    return driverError(error, ask.subject, (failure) => {
+      if (failure.status !== 401) return this.#meaning(failure, ask);
+      return { code: "REFUSED", text: "the server takes no token of swift_user: correct swift_auth_version or swift_user" }; // prettier-ignore
+    });
+  }
+
+  async #attempt<T>(ask: Ask, use: (answer: Answer) => Promise<T>): Promise<T> {
+    const source = ask.body && !Buffer.isBuffer(ask.body) ? new WatchedSource(ask.body) : undefined;
+    try {
+      return await attempt(
+        async () => await use(await this.#send(ask, source)),
+        this.#attempts,
+        (error) => source?.isTaken !== true && this.#isWorthAnother(error, ask),
+      );
+    } catch (error) {
+      throw source?.failure ?? this.failure(error, ask);
+    }
+  }
+
+  #isWorthAnother(error: unknown, ask: Ask): boolean {
+    if (this.#identity.transport.isClosed) return false;
+    if (error instanceof HttpFailure && error.isBusy) return true;
+    if (error instanceof DriverError) return false;
+    return isCut(error) || (ask.persistent === true && this.failure(error, ask).code === "UNAVAILABLE");
+  }
+
+  async #send(ask: Ask, source: WatchedSource | undefined): Promise<Answer> {
+    const token = await this.#identity.token();
+    const first = await this.#sendWith(token, ask, source);
+    if (first.status < 300) return first;
+    const failure = await readFailure(first);
+    if (failure.status !== 401) throw failure;
+    const renewed = await this.#identity.renew(token);
+    if (source?.isTaken) throw failure;
+    const second = await this.#sendWith(renewed, ask, source);
+    if (second.status < 300) return second;
+    throw await readFailure(second);
+  }
+
+  async #sendWith(token: string, ask: Ask, source: WatchedSource | undefined): Promise<Answer> {
+    const url = await this.#identity.endpoint(this.#service);
+    url.pathname += ask.path;
+    for (const [name, value] of Object.entries(ask.query ?? {})) url.searchParams.set(name, value);
+    const streamed = source && Readable.from(source.watched(), { objectMode: false });
+    const body = Buffer.isBuffer(ask.body) ? ask.body : streamed;
+    return await this.#identity.transport.send({
+      method: ask.method,
+      url,
+      headers: { ...ask.headers, "x-auth-token": token },
+      ...(body && { body }),
+      isLong: ask.isLong === true,
+    });
+  }
+}
+
+/** The connection ended before an answer: often it had been closed before the request came. */
+function isCut(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? error.code : "";
+  return code === "UND_ERR_SOCKET" || code === "ECONNRESET" || code === "EPIPE";
+}
+
+/** Tells whether anything was taken of a source, and its own error from those of the way. */
+class WatchedSource {
+  readonly #source: AsyncIterable<Uint8Array>;
+  isTaken = false;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(source: AsyncIterable<Uint8Array>) {
+    this.#source = source;
+  }
+
+  get failure(): Error | undefined {
+    if (this.#failure === undefined) return undefined;
+    const { error } = this.#failure;
+    return error instanceof Error ? error : new Error(String(error));
+  }
+
+  async *watched(): AsyncGenerator<Uint8Array> {
+    this.isTaken = true;
+    try {
+      yield* this.#source;
+    } catch (error) {
+      this.#failure = { error };
+      throw error;
+    }
+  }
+}
