@@ -3,13 +3,12 @@ import { openMemory } from "../../../src/drivers/storage/memory.ts";
 import type { StorageDriver } from "../../../src/drivers/storage/driver.ts";
 import { RegistryError } from "../../../src/server/errors.ts";
 import { digestAs, digestParts, parseDigest, type Digest } from "../../../src/server/registry/digest.ts";
-import { Events } from "../../../src/server/registry/events.ts";
-import { LayerAnalysis } from "../../../src/server/registry/layers/analysis.ts";
 import { parseOciName, parseOciTag, type OciTag } from "../../../src/server/registry/oci-names.ts";
-import { createRegistry, type Registry } from "../../../src/server/registry/registry.ts";
+import type { Registry } from "../../../src/server/registry/registry.ts";
 import { bodyOf, bytesOf, keysOf } from "../../support/blob-server.ts";
 import { failing } from "../../support/failing-driver.ts";
 import { digestOf, imageType, indexType } from "../../support/oci-image.ts";
+import { registryCores } from "../../support/registry-cores.ts";
 
 const name = parseOciName("a/b");
 const [latest, v1, both, doomed] = ["latest", "v1", "both", "doomed"].map(parseOciTag) as [
@@ -105,20 +104,7 @@ async function expectSound(store: StorageDriver, over: (driver: StorageDriver) =
 }
 
 describe("the V2 core over storage that fails", () => {
-  const analysis = new LayerAnalysis();
-  after(async () => {
-    await analysis.close();
-  });
-  const over = (driver: StorageDriver): Registry =>
-    createRegistry({
-      driver,
-      analysis,
-      limits: { maxSize: 0, maxAge: 24 },
-      allowSparseIndexes: false,
-      events: new Events((error) => {
-        throw error as Error;
-      }),
-    });
+  const over = registryCores();
 
   for (const when of ["before", "after"] as const) {
     it(`loses no manifest or tag and serves nothing half, whichever call fails ${when} its effect`, async function () {

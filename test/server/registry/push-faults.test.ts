@@ -2,44 +2,25 @@ import { createHash } from "node:crypto";
 import { expect } from "chai";
 import { openMemory } from "../../../src/drivers/storage/memory.ts";
 import type { StorageDriver } from "../../../src/drivers/storage/driver.ts";
-import { Events } from "../../../src/server/registry/events.ts";
 import { parseImageDocument } from "../../../src/server/registry/image-push.ts";
-import { LayerAnalysis } from "../../../src/server/registry/layers/analysis.ts";
 import { parseImageId, parseRepositoryName, parseTagName } from "../../../src/server/registry/names.ts";
-import { createRegistry, type Registry } from "../../../src/server/registry/registry.ts";
+import type { Registry } from "../../../src/server/registry/registry.ts";
 import { failing, type FailingDriver } from "../../support/failing-driver.ts";
+import { gathered } from "../../support/tar-bytes.ts";
 import { smallChain } from "../../support/v1-images.ts";
 import type { V1Image } from "../../support/v1-client.ts";
+import { registryCores } from "../../support/registry-cores.ts";
 
 const repository = parseRepositoryName("foo/bar");
 const tag = parseTagName("v1");
 const anyParent = async () => await Promise.resolve(true);
 
-async function bytesOf(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of stream) chunks.push(chunk);
-  return Buffer.concat(chunks);
-}
-
 describe("the V1 core over storage that fails", () => {
-  const analysis = new LayerAnalysis();
+  const over = registryCores();
   let chain: readonly V1Image[];
   before(async () => {
     chain = await smallChain(2, 500);
   });
-  after(async () => {
-    await analysis.close();
-  });
-
-  const over = (driver: StorageDriver): Registry =>
-    createRegistry({
-      driver,
-      analysis,
-      limits: { maxSize: 0, maxAge: 24 },
-      events: new Events((error) => {
-        throw error as Error;
-      }),
-    });
 
   /** Pushes the chain and its tag, as the requests of a client do; what is done is noted as it is acknowledged. */
   async function push({ images, push, tags, repositories }: Registry, done: string[]): Promise<void> {
@@ -51,7 +32,7 @@ describe("the V1 core over storage that fails", () => {
       const value = `sha256:${createHash("sha256")
         .update(image.json)
         .update("\n")
-        .update(await bytesOf(image.layer()))
+        .update(await gathered(image.layer()))
         .digest("hex")}`;
       await push.putChecksum(id, { kind: "payload", value });
       done.push(image.id);
@@ -72,12 +53,12 @@ describe("the V1 core over storage that fails", () => {
       }
       expect((await images.json(id)).equals(image.json)).to.equal(true);
       const layer = await images.layer(id);
-      expect((await bytesOf(await layer.open())).equals(await bytesOf(image.layer()))).to.equal(true);
+      expect((await gathered(await layer.open())).equals(await gathered(image.layer()))).to.equal(true);
       expect((await images.ancestry(id))[0]).to.equal(id);
     }
     for await (const { key } of driver.list("docker/registry/v2/blobs")) {
       const hex = createHash("sha256")
-        .update(await bytesOf(await driver.read(key)))
+        .update(await gathered(await driver.read(key)))
         .digest("hex");
       expect(key).to.equal(`docker/registry/v2/blobs/sha256/${hex.slice(0, 2)}/${hex}/data`);
     }

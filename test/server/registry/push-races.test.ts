@@ -3,11 +3,10 @@ import { expect } from "chai";
 import type { StorageDriver } from "../../../src/drivers/storage/driver.ts";
 import { openMemory } from "../../../src/drivers/storage/memory.ts";
 import { RegistryError } from "../../../src/server/errors.ts";
-import { Events } from "../../../src/server/registry/events.ts";
 import { parseImageDocument } from "../../../src/server/registry/image-push.ts";
-import { LayerAnalysis } from "../../../src/server/registry/layers/analysis.ts";
 import { parseImageId } from "../../../src/server/registry/names.ts";
-import { createRegistry, type Registry } from "../../../src/server/registry/registry.ts";
+import type { Registry } from "../../../src/server/registry/registry.ts";
+import { registryCores } from "../../support/registry-cores.ts";
 
 const id = parseImageId("a".repeat(64));
 const json = Buffer.from(JSON.stringify({ id }));
@@ -33,13 +32,8 @@ function interrupted(driver: StorageDriver, nth: number, task: () => Promise<voi
 }
 
 describe("one V1 image pushed by two processes", () => {
-  const analysis = new LayerAnalysis();
-  after(async () => {
-    await analysis.close();
-  });
+  const over = registryCores();
 
-  const over = (driver: StorageDriver): Registry =>
-    createRegistry({ driver, analysis, limits: { maxSize: 0, maxAge: 24 }, events: new Events(() => undefined) });
   const begin = async ({ push }: Registry) => {
     await push.putDocument(parseImageDocument(id, json), async () => await Promise.resolve(true));
   };

@@ -3,20 +3,19 @@ import type { StorageDriver } from "../../../src/drivers/storage/driver.ts";
 import { openMemory } from "../../../src/drivers/storage/memory.ts";
 import type { Watch } from "../../../src/drivers/storage/watches.ts";
 import { parseDigest, type Digest } from "../../../src/server/registry/digest.ts";
-import { Events } from "../../../src/server/registry/events.ts";
-import { LayerAnalysis } from "../../../src/server/registry/layers/analysis.ts";
 import { parseImageDocument } from "../../../src/server/registry/image-push.ts";
 import { parseImageId, parseRepositoryName, parseTagName } from "../../../src/server/registry/names.ts";
 import { parseOciName, parseOciTag, parseReference } from "../../../src/server/registry/oci-names.ts";
-import { createRegistry, type Registry } from "../../../src/server/registry/registry.ts";
+import type { Registry } from "../../../src/server/registry/registry.ts";
 import { bodyOf } from "../../support/blob-server.ts";
 import { digestOf, imageType } from "../../support/oci-image.ts";
 import { gathered } from "../../support/tar-bytes.ts";
 import { imageOf, tarOf } from "../../support/v1-images.ts";
+import { registryCores } from "../../support/registry-cores.ts";
 
 describe("what reads depend on", () => {
   const name = parseOciName("some/image");
-  const analysis = new LayerAnalysis();
+  const over = registryCores();
   const blob = parseDigest(digestOf("a blob"));
   let steps: string[];
   let registry: Registry;
@@ -24,12 +23,7 @@ describe("what reads depend on", () => {
 
   before(async () => {
     steps = [];
-    registry = createRegistry({
-      driver: telling(openMemory(), (step) => steps.push(step)),
-      analysis,
-      limits: { maxSize: 0, maxAge: 24 },
-      events: new Events(() => undefined),
-    });
+    registry = over(telling(openMemory(), (step) => steps.push(step)));
     await registry.blobs.putAs(blob, bodyOf("a blob"));
     await registry.linkedBlobs.link(name, blob);
     const descriptor = { mediaType: "application/octet-stream", digest: blob, size: 6 };
@@ -42,9 +36,6 @@ describe("what reads depend on", () => {
       digest: undefined,
       tags: [parseOciTag("v1")],
     }));
-  });
-  after(async () => {
-    await analysis.close();
   });
   beforeEach(() => {
     steps.length = 0;

@@ -2,8 +2,6 @@ import { expect } from "chai";
 import type { StorageDriver } from "../../../../src/drivers/storage/driver.ts";
 import { openMemory } from "../../../../src/drivers/storage/memory.ts";
 import { RegistryError } from "../../../../src/server/errors.ts";
-import { Events } from "../../../../src/server/registry/events.ts";
-import { LayerAnalysis } from "../../../../src/server/registry/layers/analysis.ts";
 import {
   parseImageId,
   parseRepositoryName,
@@ -11,20 +9,18 @@ import {
   repositoryText,
 } from "../../../../src/server/registry/names.ts";
 import { parseOciName, parseOciTag } from "../../../../src/server/registry/oci-names.ts";
-import { createRegistry, type Registry } from "../../../../src/server/registry/registry.ts";
+import type { Registry } from "../../../../src/server/registry/registry.ts";
 import { bytesOf, exists, keysOf, put } from "../../../support/storage-content.ts";
 import { chunked, tarOf } from "../../../support/tar-bytes.ts";
+import { registryCores } from "../../../support/registry-cores.ts";
 
 const id = (letter: string) => parseImageId(letter.repeat(64));
 
 describe("an old store that is prepared for V2", function () {
   this.timeout(30_000);
-  const analysis = new LayerAnalysis();
+  const over = registryCores();
   let store: StorageDriver;
   let registry: Registry;
-  after(async () => {
-    await analysis.close();
-  });
   beforeEach(async () => {
     store = openMemory();
     registry = over(store);
@@ -34,8 +30,6 @@ describe("an old store that is prepared for V2", function () {
     await put(store, "repositories/foo/bar/tag_v1", id("b"));
     await put(store, "repositories/foo/bar/tag_gone", id("c"));
   });
-  const over = (driver: StorageDriver) =>
-    createRegistry({ driver, analysis, limits: { maxSize: 0, maxAge: 24 }, events: new Events(() => undefined) });
   const writeImage = async (letter: string, layer: Buffer) => {
     await put(store, `images/${id(letter)}/json`, JSON.stringify({ id: id(letter) }));
     await store.write(`images/${id(letter)}/layer`, chunked(layer));
