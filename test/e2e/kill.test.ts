@@ -6,6 +6,7 @@ import { expect } from "chai";
 import { until } from "../support/program.ts";
 import { seededRandom } from "../support/random.ts";
 import { RegistryProcess } from "../support/registry-process.ts";
+import { gathered } from "../support/tar-bytes.ts";
 import { imageOf, tarOf } from "../support/v1-images.ts";
 import type { V1Client, V1Image } from "../support/v1-client.ts";
 
@@ -17,12 +18,6 @@ interface Acknowledged {
 
 const rounds = 200;
 const pushers = 4;
-
-async function bytesOf(image: V1Image): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of image.layer()) chunks.push(chunk);
-  return Buffer.concat(chunks);
-}
 
 /** Pushes new images on top of each other until the server is gone, noting what was acknowledged. */
 async function pushUntilKilled(client: V1Client, name: string, done: Acknowledged): Promise<readonly V1Image[]> {
@@ -93,7 +88,7 @@ describe("a server that is killed at any moment", () => {
     const json = await client.expect([200], "GET", `/v1/images/${image.id}/json`);
     expect(json.body.equals(image.json)).to.equal(true);
     const layer = await client.expect([200], "GET", `/v1/images/${image.id}/layer`);
-    expect(layer.body.equals(await bytesOf(image))).to.equal(true);
+    expect(layer.body.equals(await gathered(image.layer()))).to.equal(true);
   }
 
   async function expectWholeOrAbsent(client: V1Client, image: V1Image): Promise<void> {

@@ -1,14 +1,8 @@
-import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { expect } from "chai";
 import { RegistryProcess } from "../support/registry-process.ts";
+import { hashOf } from "../support/storage-content.ts";
 import { imageOf, smallChain, tarOf } from "../support/v1-images.ts";
-
-async function sha256(bytes: AsyncIterable<Uint8Array>): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const chunk of bytes) hash.update(chunk);
-  return hash.digest("hex");
-}
 
 describe("V1 against the running server", () => {
   let registry: RegistryProcess;
@@ -32,7 +26,7 @@ describe("V1 against the running server", () => {
         await client.pull("foobar/first", "v1");
         const pulled = await client.pull(`foobar/client-${index}`, "v1");
         expect(pulled).to.have.length(4);
-        expect(pulled[3]!.layer.sha256).to.equal(await sha256(own.layer()));
+        expect(pulled[3]!.layer.sha256).to.equal(await hashOf(own.layer()));
       }),
     );
   });

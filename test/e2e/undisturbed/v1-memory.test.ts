@@ -1,9 +1,10 @@
-import { createCipheriv, createHash, randomBytes } from "node:crypto";
+import { createCipheriv, randomBytes } from "node:crypto";
 import { execFileSync } from "node:child_process";
 import { gzipSync } from "node:zlib";
 import { expect } from "chai";
 import { needs } from "../../support/needs.ts";
 import { RegistryProcess } from "../../support/registry-process.ts";
+import { hashOf } from "../../support/storage-content.ts";
 import { describedImage, imageOf, tarOf } from "../../support/v1-images.ts";
 import type { V1Image } from "../../support/v1-client.ts";
 
@@ -29,12 +30,6 @@ async function* largeTar(size: number, key: Buffer): AsyncGenerator<Buffer> {
   yield header;
   yield* noise(size, key);
   yield Buffer.alloc(1024 + ((512 - (size % 512)) % 512));
-}
-
-async function sha256(bytes: AsyncIterable<Uint8Array>): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const chunk of bytes) hash.update(chunk);
-  return hash.digest("hex");
 }
 
 describe("memory of a server that V1 pushes to and pulls from", () => {
@@ -68,7 +63,7 @@ describe("memory of a server that V1 pushes to and pulls from", () => {
     expect(pulled).to.have.length(6);
     for (const [index, image] of pulled.entries()) {
       expect(image.json.equals(chain[index]!.json)).to.equal(true);
-      expect(image.layer.sha256).to.equal(await sha256(chain[index]!.layer()));
+      expect(image.layer.sha256).to.equal(await hashOf(chain[index]!.layer()));
     }
     const memory = Math.round((await registry.peakMemory()) / mebibyte);
     const delay = await registry.longestLoopDelay();

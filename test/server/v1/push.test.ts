@@ -5,14 +5,9 @@ import { expect } from "chai";
 import { removeFolder, temporaryFolder } from "../../support/program.ts";
 import { RawConnection } from "../../support/raw-connection.ts";
 import { startRegistry, type RegistryServer } from "../../support/registry-server.ts";
+import { gathered } from "../../support/tar-bytes.ts";
 import { imageOf, smallChain, tarOf } from "../../support/v1-images.ts";
 import type { V1Image } from "../../support/v1-client.ts";
-
-async function bytesOf(image: V1Image): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of image.layer()) chunks.push(chunk);
-  return Buffer.concat(chunks);
-}
 
 const payloadOf = (json: Buffer, layer: Buffer) =>
   `sha256:${createHash("sha256").update(json).update("\n").update(layer).digest("hex")}`;
@@ -33,7 +28,7 @@ describe("a V1 push", () => {
 
   it("serves nothing before the right checksum, and everything after it", async () => {
     const image = imageOf(await tarOf("a", 100));
-    const layer = await bytesOf(image);
+    const layer = await gathered(image.layer());
     expect((await put(image, "json", image.json)).status).to.equal(200);
     expect((await put(image, "layer", layer)).status).to.equal(200);
     expect((await claim(image, payloadOf(image.json, Buffer.from("other")))).status).to.equal(400);
@@ -44,7 +39,7 @@ describe("a V1 push", () => {
 
   it("keeps the last layer that matches when the layer is put several times", async () => {
     const image = imageOf(await tarOf("a", 100));
-    const layer = await bytesOf(image);
+    const layer = await gathered(image.layer());
     await put(image, "json", image.json);
     await put(image, "layer", Buffer.from("a broken attempt"));
     await put(image, "layer", layer);
@@ -73,7 +68,7 @@ describe("a V1 push", () => {
 
   it("forgets layers that were put with another JSON", async () => {
     const image = imageOf(await tarOf("a", 100));
-    const layer = await bytesOf(image);
+    const layer = await gathered(image.layer());
     await put(image, "json", image.json);
     await put(image, "layer", layer);
     const changed = Buffer.from(image.json.toString().replace("curator", "someone"));
@@ -128,7 +123,7 @@ describe("a V1 push", () => {
   it("by docker 0.9.1 is held to its tarsum", async () => {
     const old = server.connect({ userAgent: "docker/0.9.1 go/go1.2.1 kernel/3.13 os/linux arch/amd64" });
     const image = imageOf(await tarOf("a", 100));
-    const layer = await bytesOf(image);
+    const layer = await gathered(image.layer());
     await old.expect([200], "PUT", `/v1/images/${image.id}/json`, { body: image.json });
     await old.expect([200], "PUT", `/v1/images/${image.id}/layer`, { body: layer });
     const checksum = async (value: string) =>
@@ -173,7 +168,7 @@ describe("the limits on V1 bodies", () => {
   it("refuse a layer that is too large, with and without a Content-Length, and keep nothing of it", async () => {
     const image = imageOf(await tarOf("a", 6000));
     await server.client.expect([200], "PUT", `/v1/images/${image.id}/json`, { body: image.json });
-    const layer = await bytesOf(image);
+    const layer = await gathered(image.layer());
     for (const body of [layer, image.layer()]) {
       const answer = await server.client.send("PUT", `/v1/images/${image.id}/layer`, { body });
       expect(answer.status).to.equal(413);
