@@ -2,7 +2,6 @@ import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import type { Context } from "../command.ts";
 import { CommandError } from "../exit.ts";
 import { parseImageName } from "../image-name.ts";
-import { confirm } from "../prompt.ts";
 import { registryCommand, withRegistry } from "../registry-access.ts";
 
 /** `rm`: removes a tag, in both protocols. */
@@ -24,8 +23,11 @@ export function rm(context: Context): CommandUnknownOpts {
         throw new CommandError("usage", `nobody can be asked here: --yes removes ${repository}:${tag}`);
       }
       await withRegistry(terminal, options, "write", async (registry) => {
-        if (!options.yes && !(await confirm(terminal, `Remove ${repository}:${tag} from ${registry.name}?`, false))) {
-          throw new CommandError("failed", "nothing was removed");
+        if (!options.yes) {
+          const { confirm } = await import("../prompt.ts");
+          if (!(await confirm(terminal, `Remove ${repository}:${tag} from ${registry.name}?`, false))) {
+            throw new CommandError("failed", "nothing was removed");
+          }
         }
         if (!(await registry.removeTag(repository, tag))) {
           throw new CommandError("failed", `${registry.name} has no ${repository}:${tag}`);

@@ -115,6 +115,6 @@ describe("a registry of 10,000 tags and 5,000 repositories", function () {
   });
 
   it("has done so within bounds of memory", async () => {
-    expect(await registry.peakMemory()).to.be.below(210_000_000);
+    expect(await registry.peakMemory()).to.be.below(160_000_000);
   });
 });
