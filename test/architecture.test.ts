@@ -12,7 +12,7 @@ const src = fileURLToPath(new URL("../src", import.meta.url));
 const allowed: Readonly<Record<string, readonly string[]>> = {
   "cli/": ["server/index.ts"],
   "server/": ["server/", "drivers/"],
-  "server/config/": ["drivers/option.ts", "drivers/storage/"],
+  "server/config/": ["drivers/option.ts", "drivers/module.ts", "drivers/storage/"],
   "server/http/": ["server/errors.ts", "server/log.ts", "server/server.ts"],
   "server/registry/": ["server/errors.ts", "drivers/storage/"],
   "server/auth/": ["server/errors.ts", "server/registry/"],

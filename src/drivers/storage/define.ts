@@ -26,9 +26,14 @@ export interface StorageDefinition {
   readonly claim?: (settings: unknown, member: Member) => Promise<Claim>;
 }
 
-/** Makes a definition whose `open` and `claim` get settings that its own schema has parsed. */
+/**
+ * Makes a definition whose `open` and `claim` get settings that its own schema has parsed. Without `features` its drivers
+ * have none.
+ */
 export function defineStorage<Options extends z.ZodObject>(
-  definition: Omit<StorageDefinition, "options" | "open" | "openToRead" | "claim"> & {
+  definition: Pick<StorageDefinition, "name" | "summary"> & {
+    readonly aliases?: StorageDefinition["aliases"];
+    readonly features?: StorageDefinition["features"];
     readonly options: Options;
     readonly open: (options: z.output<Options>) => Promise<StorageDriver>;
     readonly openToRead?: (options: z.output<Options>) => Promise<StorageDriver>;
@@ -37,6 +42,8 @@ export function defineStorage<Options extends z.ZodObject>(
 ): StorageDefinition {
   const { claim, openToRead, ...others } = definition;
   return {
+    aliases: [],
+    features: { redirect: false, localFiles: false },
     ...others,
     open: async (settings) => await definition.open(definition.options.parse(settings)),
     ...(openToRead && { openToRead: async (settings) => await openToRead(definition.options.parse(settings)) }),

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { didYouMean } from "./did-you-mean.ts";
 import type { Place } from "./reading.ts";
-import { inner, metaOf, schemaAt, wordsFor } from "./schema-walk.ts";
+import { hasWords, inner, metaOf, schemaAt, wordsFor } from "./schema-walk.ts";
 
 /** What a schema has against a value, in words for the operator. */
 export interface Complaint {
@@ -35,7 +35,9 @@ export function complaintsAbout(
         ...(value === undefined
           ? { problem: "is missing", remedy: `Add ${key.split(".").at(-1) ?? key}: ${words}.` }
           : {
-              problem: `${isSecret(schema, issue.path) ? "the value" : shown(value)} is not ${words}`,
+              problem: isSecret(schema, issue.path)
+                ? `the value is not ${words}`
+                : `${shown(value)} is not ${words}${reason(issue, expected)}`,
               remedy: `${meant(expected, value)}${instruction(place, words)}`,
             }),
       };
@@ -69,6 +71,12 @@ function instruction(place: Place | undefined, words: string): string {
 function meant(schema: z.core.$ZodType | undefined, value: unknown): string {
   const base = schema && inner(schema);
   return base instanceof z.ZodEnum && typeof value === "string" ? didYouMean(value, base.options.map(String)) : "";
+}
+
+/** What a driver by others has against a value of the right type; for our own options their words say it. */
+function reason({ code, message }: z.core.$ZodIssue, expected: z.core.$ZodType | undefined): string {
+  const isTold = expected !== undefined && hasWords(expected);
+  return !isTold && (code === "invalid_format" || code === "custom") ? `: ${message}` : "";
 }
 
 /** Nothing that could hold a password is repeated. */

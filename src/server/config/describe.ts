@@ -2,8 +2,8 @@ import type { z } from "zod";
 import { isSecret } from "./complaints.ts";
 import type { Loaded } from "./flavors.ts";
 import type { Place } from "./reading.ts";
-import { settingsSchema } from "./schema.ts";
-import { fieldsOf } from "./schema-walk.ts";
+import { flavorSchema } from "./schema.ts";
+import { defaultOf, fieldsOf } from "./schema-walk.ts";
 import { optionsOfOthers } from "./storages.ts";
 
 /** Where an effective value comes from. `included` is another flavor, through `<<` or an alias. */
@@ -29,11 +29,12 @@ export interface EffectiveValue {
 /** Every option that has a value and is not of a storage that is not chosen, in the order of the schema; for `config show`. */
 export function describe({ settings, places, flavor }: Loaded): readonly EffectiveValue[] {
   const others = optionsOfOthers(settings.storage);
-  return valuesOf(settings, settingsSchema, [])
+  const schema = flavorSchema(settings.storage);
+  return valuesOf(settings, schema, [])
     .filter(({ path: [option = ""] }) => !others.has(option))
     .map(({ path, value }) => ({
       key: path.join("."),
-      value: isSecret(settingsSchema, path) ? masked(value) : withoutPasswords(value),
+      value: isSecret(schema, path) ? masked(value) : withoutPasswords(value),
       origin: originAt(places.get(path.join(".")), flavor),
     }));
 }
@@ -61,7 +62,8 @@ interface Leaf {
 
 function valuesOf(values: object, schema: z.core.$ZodType, path: readonly string[]): readonly Leaf[] {
   return Object.entries(fieldsOf(schema) ?? {}).flatMap(([name, field]): readonly Leaf[] => {
-    const value: unknown = Reflect.get(values, name);
+    // What a driver by others has as its default it fills in itself.
+    const value: unknown = Reflect.get(values, name) ?? defaultOf(field);
     if (value === undefined) return [];
     if (typeof value === "object" && value !== null && fieldsOf(field)) return valuesOf(value, field, [...path, name]);
     return [{ path: [...path, name], value }];

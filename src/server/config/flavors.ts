@@ -3,10 +3,11 @@ import type { ConfigFile } from "./config-file.ts";
 import { contradictions, doubts } from "./contradictions.ts";
 import { didYouMean } from "./did-you-mean.ts";
 import type { Environment } from "./environment.ts";
+import { complaintsOfDriver, ownValues, type ForeignStorage } from "./foreign-storage.ts";
 import { accommodate, optionsOfAbsentStorages, unsupportedFlavors } from "./old-files.ts";
 import type { Problem } from "./problem.ts";
 import { Reading, type Place, type Stranger } from "./reading.ts";
-import { sectionSwitches, settingsSchema, type Settings } from "./schema.ts";
+import { flavorSchema, sectionSwitches, settingsSchema, type Settings } from "./schema.ts";
 import { defaultsOfStorage } from "./storages.ts";
 import { unused, unusedOfOtherStorages } from "./unused.ts";
 import { isNull, type Entry, type Mapping } from "./yaml-tree.ts";
@@ -36,40 +37,52 @@ export function flavorNames(file: ConfigFile): readonly string[] {
   return [...file.flavors.keys()].filter((name) => name !== "common");
 }
 
-/** Works out one flavor with `common` below it, in an environment. Never throws: what is wrong is in `problems`. */
-export function evaluate(file: ConfigFile, flavor: string, env: Environment): Evaluation {
+/**
+ * Works out one flavor with `common` below it, in an environment. `foreign` is its storage where somebody else has made it.
+ * Never throws: what is wrong is in `problems`.
+ */
+export function evaluate(file: ConfigFile, flavor: string, env: Environment, foreign?: ForeignStorage): Evaluation {
   const missing = whyMissing(file, flavor);
   if (missing) return { flavor, problems: [{ file: file.path, ...missing }], warnings: [] };
 
   const written = withCommon(file, flavor);
-  const { options, ...old } = accommodate(written, env);
+  const driver = foreign && "open" in foreign.driver ? foreign.driver : undefined;
+  const { options, ...old } = accommodate(written, env, foreign?.name);
   const reading = new Reading(env);
-  const read = reading.object(options, settingsSchema, []) ?? {};
+  const read = reading.object(options, foreign ? flavorSchema(foreign.name) : settingsSchema, []) ?? {};
   const { values, warnings } = withoutIdleSections(read, options);
-  const lacksStorage = old.problems.some(({ key }) => key === "storage");
-  const completed = { ...defaultsOfStorage(values["storage"]), ...values };
-  const parsed = settingsSchema.safeParse(lacksStorage ? { ...values, storage: "memory" } : completed);
+  const lacksStorage = (foreign && !driver) || old.problems.some(({ key }) => key === "storage");
+  const completed = { ...defaultsOfStorage(foreign?.name ?? values["storage"]), ...values };
+  const own = driver ? ownValues(driver, completed) : {};
+  const parsed = settingsSchema.safeParse({
+    ...without(completed, Object.keys(own)),
+    ...(foreign || lacksStorage ? { storage: "memory" } : {}),
+  });
+  const settings = parsed.data && { ...parsed.data, ...(foreign && { storage: foreign.name }), ...own };
+  // Of a driver that nobody has loaded, nobody knows the options.
+  const strangers = reading.strangers.filter(({ path }) => !foreign || driver || path.length > 1);
 
   const place = ({ line = written.line, ...rest }: Complaint): Problem => {
     return { file: file.path, flavor, ...(line > 0 && { line }), ...rest };
   };
   const problems = [
     ...old.problems,
-    ...reading.strangers.map(unknownKey),
+    ...strangers.map(unknownKey),
     ...complaintsAbout(values, settingsSchema, parsed.error?.issues ?? [], reading.places),
-    ...(parsed.success ? contradictions(parsed.data, reading.places) : []),
+    ...(foreign ? complaintsOfDriver(foreign, values, reading.places) : []),
+    ...(settings && !lacksStorage ? contradictions(settings, reading.places) : []),
   ].map(place);
   const doubtful = [
     ...old.warnings,
     ...warnings,
     ...doubts(values, reading.places),
-    ...(parsed.success && !lacksStorage ? unused(parsed.data, reading.places) : []),
-    ...(parsed.success && !lacksStorage ? unusedOfOtherStorages(written, flavor, parsed.data.storage, env) : []),
+    ...(settings && !lacksStorage ? unused(settings, reading.places) : []),
+    ...(settings && !lacksStorage ? unusedOfOtherStorages(written, flavor, settings.storage, env) : []),
   ].map(place);
   const evaluation = { flavor, problems: inOrder(problems), warnings: inOrder(doubtful) };
-  if (!parsed.success || problems.length > 0) return evaluation;
+  if (!settings || problems.length > 0) return evaluation;
   const { places } = reading;
-  const loaded = { file: file.path, flavor, settings: parsed.data, places, warnings: evaluation.warnings };
+  const loaded = { file: file.path, flavor, settings, places, warnings: evaluation.warnings };
   return { ...evaluation, loaded };
 }
 
@@ -96,8 +109,12 @@ function whyMissing(file: ConfigFile, flavor: string): Omit<Problem, "file"> | u
   };
 }
 
+function without(values: Readonly<Record<string, unknown>>, keys: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(values).filter(([key]) => !keys.includes(key)));
+}
+
 /** A flavor's options, and below them those of `common`: what a flavor says replaces all that `common` says of it. */
-function withCommon(file: ConfigFile, flavor: string): Mapping {
+export function withCommon(file: ConfigFile, flavor: string): Mapping {
   const [common, own] = ["common", flavor].map((name) => file.flavors.get(name));
   const entries = new Map<string, Entry>();
   for (const node of [common, own]) {

@@ -15,21 +15,21 @@ export interface Accommodated {
 /**
  * Makes room for files that were written for the original registry. Options of storages that are not chosen are let pass
  * without a look at their values: a file may hold those of several, not all filled in. Options of `email_exceptions`
- * that stand directly in the flavor are moved to where they belong.
+ * that stand directly in the flavor are moved to where they belong. `foreign` is the flavor's storage where it is by others.
  */
-export function accommodate(flavor: Mapping, env: Environment): Accommodated {
+export function accommodate(flavor: Mapping, env: Environment, foreign?: string): Accommodated {
   const problems: Complaint[] = [];
   const warnings: Complaint[] = [];
   const options = new Map<string, Entry>();
   const stray = new Map<string, Entry>();
   const storage = flavor.entries.get("storage");
-  const others = optionsOfOthers(storage ? textOf(storage, env) : "");
+  const others = optionsOfOthers(foreign ?? (storage ? textOf(storage, env) : ""));
   for (const [key, entry] of flavor.entries) {
     if (isMailOption(key)) {
       stray.set(key, entry);
       const remedy = `Move it below email_exceptions: it is used as if it stood there.`;
       warnings.push({ key, line: entry.line, problem: "stands outside email_exceptions", remedy });
-    } else if (key === "storage" && isAbsentStorage(entry, env)) {
+    } else if (key === "storage" && foreign === undefined && isAbsentStorage(entry, env)) {
       problems.push({ key, line: entry.line, ...absence(textOf(entry, env)) });
     } else if (key === "cloudfront") {
       problems.push({

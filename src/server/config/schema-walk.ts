@@ -51,6 +51,11 @@ export function schemaAt(schema: Schema, path: readonly PropertyKey[]): Schema |
   return next && schemaAt(next, rest);
 }
 
+/** Whether somebody has said what a value should be, so that the type alone need not. */
+export function hasWords(schema: Schema): boolean {
+  return layers(schema).some((layer) => kinds.has(layer));
+}
+
 /** What a value should be, to go after "is not" and "Write": "true or false", "a whole number from 1 to 65535". */
 export function wordsFor(schema: Schema): string {
   for (const layer of layers(schema)) {

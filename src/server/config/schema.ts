@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { addedStorages, findStorage } from "../../drivers/storage/index.ts";
 import { registryOptions } from "./registry-options.ts";
 import { serverOptions } from "./server-options.ts";
 import { serviceOptions } from "./service-options.ts";
@@ -19,6 +20,15 @@ export const settingsSchema = z.object({
   ...registryOptions,
   ...serviceOptions,
 });
+
+/** All options of a flavor whose `storage` has this name: with those of its driver, where somebody else has made it. */
+export function flavorSchema(storage: string): z.ZodObject {
+  const definition = findStorage(storage);
+  if (definition === undefined || definition !== addedStorages().get(storage)) return settingsSchema;
+  const { storage: described, ...others } = settingsSchema.shape;
+  const own = definition.options.shape;
+  return z.object({ storage: z.string().meta(described.meta() ?? {}), ...own, ...others, ...own });
+}
 
 /** The option of a section without which the section is off. A section not named here is off when it is empty. */
 export const sectionSwitches: Readonly<Record<string, string>> = {

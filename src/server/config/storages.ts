@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { option } from "../../drivers/option.ts";
-import { findStorage, storageDefinitions } from "../../drivers/storage/index.ts";
+import { addedStorages, findStorage, storageDefinitions } from "../../drivers/storage/index.ts";
 import { s3Options } from "../../drivers/storage/s3/options.ts";
 import { defaultOf, fieldsOf } from "./schema-walk.ts";
 import { kind, size } from "./values.ts";
@@ -10,9 +10,7 @@ const storageNames = ["local", "memory", "s3"] as const;
 /** The options that say where images are kept. */
 export const storageOptions = {
   storage: option(
-    z
-      .enum([...storageNames, "file"])
-      .transform((name): (typeof storageNames)[number] => (name === "file" ? "local" : name)),
+    z.enum([...storageNames, "file"]).transform((name): string => (name === "file" ? "local" : name)),
     {
       description:
         "Where images are kept: local (also called file) is a folder, s3 a bucket of Amazon S3 or of another server that speaks its protocol, memory forgets everything at the end.",
@@ -40,14 +38,14 @@ export const storageOptions = {
 export function defaultsOfStorage(name: unknown): Readonly<Record<string, unknown>> {
   const definition = typeof name === "string" ? findStorage(name) : undefined;
   const path = definition && fieldsOf(definition.options)?.["storage_path"];
-  return path ? { storage_path: defaultOf(path) } : {};
+  return path ? { storage_path: defaultOf(path) ?? "" } : {};
 }
 
 /** The options that only the storages of other names have. */
 export function optionsOfOthers(name: string): ReadonlySet<string> {
   const own = new Set(Object.keys(findStorage(name)?.options.shape ?? {}));
   const others = [
-    ...storageDefinitions.flatMap(({ options }) => Object.keys(options.shape)),
+    ...[...storageDefinitions, ...addedStorages().values()].flatMap(({ options }) => Object.keys(options.shape)),
     ...Object.values(absentStorages).flatMap(({ options }) => options),
   ];
   return new Set(others.filter((option) => !own.has(option) && option !== "storage_path"));
