@@ -1,28 +1,11 @@
 import type { IncomingMessage } from "node:http";
 import { text } from "node:stream/consumers";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Client } from "minio";
 import type { RedirectOptions, Stat } from "../driver.ts";
-import { driverError, S3Failure } from "./failure.ts";
+import { attempted } from "./attempts.ts";
+import { driverError, s3Names, type OptionNames } from "./failure.ts";
+import type { Head, Tuning } from "./object-bucket.ts";
 import type { Transport } from "./transport.ts";
-
-/** What the driver's requests depend on beside what the operator says; tests choose other values. */
-export interface Tuning {
-  /** Bytes of a part of an upload, at first. */
-  readonly partSize: number;
-  /** Bytes that all uploads together should hold; each holds one part at least. */
-  readonly memory: number;
-  /** The largest object that is copied by one request, and the size of the parts of larger ones. */
-  readonly copyLimit: number;
-  readonly copyPart: number;
-  /** Entries asked for by one listing. */
-  readonly pageSize: number;
-  /** Milliseconds without a byte after which a request has failed. */
-  readonly idle: number;
-  /** Tries in all, and milliseconds before the second at most; each later wait may be twice as long. */
-  readonly attempts: number;
-  readonly delay: number;
-}
 
 /** One request. `key` is the caller's: the store's prefix is put before it here. */
 export interface Ask {
@@ -37,15 +20,12 @@ export interface Ask {
   readonly persistent?: boolean;
 }
 
-/** What is known of an object from the headers of an answer. */
-export interface Head extends Stat {
-  readonly etag: string;
-}
-
 /** A bucket, or the part of it below a prefix. Everything that is asked of the server goes through here. */
 export class Bucket {
   readonly name: string;
   readonly tuning: Tuning;
+  /** What the options are called that its failures tell to correct. */
+  readonly options: OptionNames;
   readonly #client: Client;
   readonly #transport: Transport;
   readonly #prefix: string;
@@ -58,8 +38,10 @@ export class Bucket {
     readonly client: Client;
     readonly transport: Transport;
     readonly tuning: Tuning;
+    readonly options?: OptionNames;
   }) {
     this.name = parts.name;
+    this.options = parts.options ?? s3Names;
     this.tuning = parts.tuning;
     this.#client = parts.client;
     this.#transport = parts.transport;
@@ -141,20 +123,9 @@ export class Bucket {
    * passing failure. Rejects with a `DriverError`.
    */
   async attempt<T>(key: string | undefined, work: () => Promise<T>, persistent = false): Promise<T> {
-    const { attempts, delay } = this.tuning;
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await work();
-      } catch (cause) {
-        const error = driverError(cause, { bucket: this.name, key });
-        const isStale = this.#transport.isStale(cause);
-        const isBusy = cause instanceof S3Failure && cause.isBusy;
-        const again = isStale || isBusy || (persistent && error.code === "UNAVAILABLE");
-        if (attempt >= attempts || !again || this.#transport.isClosed) throw error;
-        // Anything up to the full time, so that those who failed together don't come back together.
-        if (!isStale) await sleep(Math.random() * delay * 2 ** (attempt - 1));
-      }
-    }
+    const subject = { bucket: this.name, key, options: this.options };
+    const meaning = (cause: unknown) => driverError(cause, subject);
+    return await attempted({ tuning: this.tuning, transport: this.#transport, meaning, persistent }, work);
   }
 
   async #send({ method, key, query, headers, body }: Ask): Promise<IncomingMessage> {

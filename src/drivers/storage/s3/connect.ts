@@ -1,9 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { Client, IamAwsProvider } from "minio";
 import { DriverError } from "../errors.ts";
-import { Bucket, type Tuning } from "./bucket.ts";
+import { Bucket } from "./bucket.ts";
 import { botoFiles, chooseKeys, readBoto, type BotoSettings } from "./credentials.ts";
-import { driverError, S3Failure } from "./failure.ts";
+import { driverError, ServerFailure, s3Names } from "./failure.ts";
+import type { Tuning } from "./object-bucket.ts";
 import type { S3Settings } from "./options.ts";
 import { Transport } from "./transport.ts";
 
@@ -49,11 +50,16 @@ export async function connect(
     client.region = place.region ?? (await regionOf(client, name));
   } catch (error) {
     transport.close();
-    throw driverError(error, { bucket: name });
+    throw driverError(error, { bucket: name, options: s3Names });
   }
-  const prefix = settings.storage_path.split("/").filter((part) => part !== "").join("/"); // prettier-ignore
+  const prefix = prefixOf(settings.storage_path);
   const bucket = new Bucket({ name, prefix, encrypt: settings.s3_encrypt, client, transport, tuning });
   return { bucket, transport };
+}
+
+/** What `storage_path` means as the beginning of names. */
+export function prefixOf(path: string): string {
+  return path.split("/").filter((part) => part !== "").join("/"); // prettier-ignore
 }
 
 interface Place {
@@ -81,7 +87,9 @@ function placeOf(settings: S3Settings, boto: BotoSettings): Place {
 }
 
 /** What boto's files say of certificates: they are where older installations name their own authority. */
-async function trust({ Boto: boto = {} }: BotoSettings): Promise<{ readonly ca?: string; readonly verifies: boolean }> {
+export async function trust({
+  Boto: boto = {},
+}: BotoSettings): Promise<{ readonly ca?: string; readonly verifies: boolean }> {
   const verifies = !/^(false|no|off|0)$/i.test(boto["https_validate_certificates"] ?? "");
   const file = boto["ca_certificates_file"];
   if (!file || file === "system") return { verifies };
@@ -100,7 +108,7 @@ async function regionOf(client: Client, bucketName: string): Promise<string> {
     response.resume();
     return response.headers["x-amz-bucket-region"]?.toString() ?? usual;
   } catch (error) {
-    if (error instanceof S3Failure && error.region !== undefined) return error.region;
+    if (error instanceof ServerFailure && error.region !== undefined) return error.region;
     throw error;
   }
 }

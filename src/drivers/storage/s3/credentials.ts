@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { DriverError } from "../errors.ts";
+import { s3Names, type OptionNames } from "./failure.ts";
 
 /** What requests are signed with. */
 export interface Keys {
@@ -31,18 +32,27 @@ export async function readBoto(files: readonly string[]): Promise<BotoSettings> 
 
 /** The keys among `given` and `boto`; undefined where there are none. Rejects a half of a pair. */
 export function chooseKeys(given: Partial<Keys>, boto: BotoSettings): Keys | undefined {
-  const { accessKey, secretKey, sessionToken } = given;
-  if (accessKey !== undefined && secretKey !== undefined) return { accessKey, secretKey, sessionToken };
-  if (accessKey !== undefined || secretKey !== undefined) {
-    const [there, missing] = accessKey === undefined ? ["secret", "access"] : ["access", "secret"];
-    throw new DriverError("REFUSED", `s3_${there}_key is set and s3_${missing}_key is not`);
-  }
+  const written = givenKeys(given, s3Names);
+  if (written) return written;
   for (const section of ["Credentials", "default"]) {
     const { aws_access_key_id: access, aws_secret_access_key: secret, ...rest } = boto[section] ?? {};
     const token = rest["aws_session_token"] ?? rest["aws_security_token"];
     if (access && secret) return { accessKey: access, secretKey: secret, sessionToken: token };
   }
   return undefined;
+}
+
+/** The keys that options say; undefined where they say none. Rejects a half of a pair. */
+export function givenKeys(
+  given: Partial<Keys>,
+  options: Pick<OptionNames, "accessKey" | "secretKey">,
+): Keys | undefined {
+  const { accessKey, secretKey, sessionToken } = given;
+  if (accessKey !== undefined && secretKey !== undefined) return { accessKey, secretKey, sessionToken };
+  if (accessKey === undefined && secretKey === undefined) return undefined;
+  const names = [options.secretKey, options.accessKey];
+  const [there, missing] = accessKey === undefined ? names : names.toReversed();
+  throw new DriverError("REFUSED", `${there} is set and ${missing} is not`);
 }
 
 function parse(text: string): Record<string, Record<string, string>> {

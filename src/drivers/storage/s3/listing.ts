@@ -1,13 +1,14 @@
 import type { Entry } from "../driver.ts";
 import { compareKeys } from "../key-order.ts";
-import type { Bucket } from "./bucket.ts";
-import { readPage } from "./page.ts";
+import type { ObjectBucket } from "./object-bucket.ts";
+
+type Pages = Pick<ObjectBucket, "tuning" | "page">;
 
 /** Every object below `prefix` beyond `after`: servers list them in byte order of whole keys, as it has to be. */
-export async function* listObjects(bucket: Bucket, prefix: string, after = ""): AsyncGenerator<Entry> {
+export async function* listObjects(bucket: Pages, prefix: string, after = ""): AsyncGenerator<Entry> {
   const request = { prefix: folder(prefix), folded: false, limit: bucket.tuning.pageSize };
   for (let from: string | undefined = after; from !== undefined;) {
-    const { entries, next } = await readPage(bucket, { ...request, after: from });
+    const { entries, next } = await bucket.page({ ...request, after: from });
     yield* entries;
     from = next;
   }
@@ -18,12 +19,12 @@ export async function* listObjects(bucket: Bucket, prefix: string, after = ""): 
  * comes before: what could be preceded by a folder is held back until that folder has come or can't come any more.
  * Where that lies beyond the page, the server is asked for the folder itself.
  */
-export async function* listNames(bucket: Bucket, prefix: string, after = ""): AsyncGenerator<string> {
+export async function* listNames(bucket: Pages, prefix: string, after = ""): AsyncGenerator<string> {
   const base = folder(prefix);
   const order = new NameOrder(after);
   const request = { prefix: base, folded: true, limit: bucket.tuning.pageSize };
   for (let from: string | undefined = after === "" ? "" : base + after; from !== undefined;) {
-    const { entries, folders, next } = await readPage(bucket, { ...request, after: from });
+    const { entries, folders, next } = await bucket.page({ ...request, after: from });
     const places = [...entries.map(({ key }) => key), ...folders.map((key) => `${key}/`)];
     for (const place of places.toSorted(compareKeys)) yield* order.add(place.slice(base.length));
     if (next !== undefined) {
@@ -96,8 +97,8 @@ function foldersBefore(name: string): readonly string[] {
   return folders;
 }
 
-async function isFolder(bucket: Bucket, key: string): Promise<boolean> {
-  const { entries } = await readPage(bucket, { prefix: folder(key), after: "", folded: false, limit: 1 });
+async function isFolder(bucket: Pages, key: string): Promise<boolean> {
+  const { entries } = await bucket.page({ prefix: folder(key), after: "", folded: false, limit: 1 });
   return entries.length > 0;
 }
 

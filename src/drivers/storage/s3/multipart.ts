@@ -2,15 +2,16 @@ import { createHash } from "node:crypto";
 import type { Stat } from "../driver.ts";
 import { DriverError, isNotFound } from "../errors.ts";
 import type { Bucket } from "./bucket.ts";
-import { S3Failure } from "./failure.ts";
+import { ServerFailure } from "./failure.ts";
+import type { PartUpload } from "./object-bucket.ts";
 
 interface Part {
   readonly part: number;
   readonly etag: string;
 }
 
-/** An object that is made of parts: there is nothing to see of it until `complete`. Numbers of parts begin with 1. */
-export class MultipartUpload {
+/** An upload whose parts can be copies of other objects too. What can't be aborted is found when the store is looked through. */
+export class MultipartUpload implements PartUpload {
   readonly #bucket: Bucket;
   readonly #key: string;
   readonly #id: string;
@@ -31,7 +32,6 @@ export class MultipartUpload {
     return new MultipartUpload(bucket, key, id);
   }
 
-  /** Stores `content` as that part. It is needed until this resolves. */
   async put(part: number, content: Buffer): Promise<void> {
     await this.#add(part, {}, content);
   }
@@ -42,7 +42,6 @@ export class MultipartUpload {
     await this.#add(part, { ...this.#bucket.sourceOf(from), "x-amz-copy-source-range": range }, Buffer.alloc(0));
   }
 
-  /** Makes the object of all parts, which are `size` bytes. */
   async complete(size: number): Promise<Stat> {
     const parts = this.#parts.toSorted((a, b) => a.part - b.part);
     try {
@@ -52,7 +51,7 @@ export class MultipartUpload {
       );
     } catch (error) {
       // The answer to an earlier try was lost, and the upload is gone because it is complete.
-      const isGone = error instanceof DriverError && error.cause instanceof S3Failure && error.cause.status === 404;
+      const isGone = error instanceof DriverError && error.cause instanceof ServerFailure && error.cause.status === 404;
       if (!isGone || !(await this.#isThere(parts, error))) throw error;
     }
     const stat = await this.#bucket.head(this.#key);
@@ -60,7 +59,6 @@ export class MultipartUpload {
     throw new DriverError("UNAVAILABLE", `${this.#key} has ${stat.size} bytes, and ${size} were stored`);
   }
 
-  /** Takes back all that was stored. What can't be taken back now is found when the store is looked through for it. */
   async abort(): Promise<void> {
     const abort = this.#bucket.with(this.#key, async (client, name) => {
       await client.abortMultipartUpload(this.#bucket.name, name, this.#id);

@@ -1,4 +1,4 @@
-import type { Entry } from "../driver.ts";
+import type { ByteRange, Entry } from "../driver.ts";
 import { compareKeys } from "../key-order.ts";
 import type { Bucket } from "./bucket.ts";
 import { elements, keyOf, textOf } from "./xml.ts";
@@ -61,6 +61,13 @@ export function queryOf(parameters: readonly (readonly string[])[]): string {
     .map(([name = "", value = ""]) => `${name}=${escape(value)}`)
     .toSorted()
     .join("&");
+}
+
+/** The header that asks for a part of an object. */
+export function rangeHeader(range: ByteRange | undefined): Readonly<Record<string, string>> {
+  if (range === undefined) return {};
+  const last = range.end === undefined ? "" : String(range.end - 1);
+  return { range: `bytes=${range.start}-${last}` };
 }
 
 function escape(text: string): string {

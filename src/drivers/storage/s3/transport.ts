@@ -10,6 +10,10 @@ export interface TransportOptions {
   readonly verifies: boolean;
   /** Milliseconds without a byte, while one is awaited, after which a request has failed. */
   readonly idle: number;
+  /** Other answers than those of 2xx that are none of failures. */
+  readonly alsoFine?: readonly number[];
+  /** Reads what the server says of a failure; without it, as Amazon's servers say it. */
+  readonly explain?: (response: IncomingMessage) => Promise<Error>;
 }
 
 type OnResponse = (response: IncomingMessage) => void;
@@ -64,8 +68,9 @@ export class Transport {
     request.once("response", (answer) => {
       response = answer;
       const { statusCode = 0 } = answer;
-      if (statusCode >= 200 && statusCode < 300) onResponse?.(answer);
-      else readFailure(answer).then(fail, fail);
+      const { alsoFine, explain = readFailure } = this.#options;
+      if ((statusCode >= 200 && statusCode < 300) || alsoFine?.includes(statusCode)) onResponse?.(answer);
+      else explain(answer).then(fail, fail);
     });
     const fail = (error: unknown): void => void request.emit("error", error);
     return request;
@@ -84,5 +89,5 @@ export class Transport {
 
 function isLong({ headers, method, path }: RequestOptions): boolean {
   const isCopy = typeof headers === "object" && !Array.isArray(headers) && "x-amz-copy-source" in headers;
-  return isCopy || (method === "POST" && path?.includes("uploadId=") === true);
+  return isCopy || (method === "POST" && /uploadId=|\/rewriteTo\//.test(path ?? ""));
 }

@@ -1,7 +1,6 @@
 import type { Stat } from "../driver.ts";
 import { exactly } from "../exact-size.ts";
-import type { Bucket } from "./bucket.ts";
-import { MultipartUpload } from "./multipart.ts";
+import type { ObjectBucket, PartUpload } from "./object-bucket.ts";
 import type { PartMemory } from "./part-memory.ts";
 
 const mebibyte = 1_048_576;
@@ -13,19 +12,21 @@ const growth = 2_000;
 /** The first buffer where nobody knows how much will come: most objects are small. */
 const firstBuffer = 65_536;
 
+type Uploads = Pick<ObjectBucket, "tuning" | "put" | "begin">;
+
 /**
  * Stores what `source` yields: by one request when it fits into a part, else part by part, each being sent while the next
  * is gathered. After any failure nothing is left of it, as far as the server can be reached.
  */
 export async function upload(
-  bucket: Bucket,
+  bucket: Uploads,
   key: string,
   source: AsyncIterable<Uint8Array>,
   memory: PartMemory,
   size?: number,
 ): Promise<Stat> {
   const lengths = partLengths(bucket.tuning.partSize, memory.isTight, size);
-  let multipart: MultipartUpload | undefined;
+  let multipart: PartUpload | undefined;
   let sending: Promise<void> = Promise.resolve();
   let sent = 0;
   let count = 0;
@@ -33,7 +34,7 @@ export async function upload(
   const send = async ({ buffer, filled }: Part, before: Promise<void>): Promise<void> => {
     try {
       await before;
-      multipart ??= await MultipartUpload.begin(bucket, key);
+      multipart ??= await bucket.begin(key);
       await multipart.put(++count, buffer.subarray(0, filled));
       sent += filled;
     } finally {
@@ -60,7 +61,7 @@ export async function upload(
   }
 }
 
-async function put(bucket: Bucket, key: string, { buffer, filled }: Part, memory: PartMemory): Promise<Stat> {
+async function put(bucket: Uploads, key: string, { buffer, filled }: Part, memory: PartMemory): Promise<Stat> {
   try {
     return await bucket.put(key, buffer.subarray(0, filled));
   } finally {
