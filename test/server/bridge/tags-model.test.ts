@@ -2,9 +2,8 @@ import { expect } from "chai";
 import { BridgeModel, type ModelImage } from "../../support/bridge-model.ts";
 import { pullImage, pushImage, sampleLayer } from "../../support/bridged-registry.ts";
 import { pushBlob, pushManifest } from "../../support/oci-image.ts";
-import { removeFolder, temporaryFolder } from "../../support/program.ts";
 import { seededRandom, type Random } from "../../support/random.ts";
-import { startRegistry, type RegistryServer } from "../../support/registry-server.ts";
+import { registryForEach } from "../../support/registry-for-each.ts";
 import { smallChain } from "../../support/v1-images.ts";
 
 const tags = ["a", "b", "c"];
@@ -19,16 +18,7 @@ interface Sample extends ModelImage {
 for (const storage of ["memory", "local"] as const) {
   describe(`one namespace of tags for both protocols, in ${storage} storage`, function () {
     this.timeout(180_000);
-    let folder: string;
-    let server: RegistryServer;
-    beforeEach(async () => {
-      folder = await temporaryFolder();
-      server = await startRegistry(storage === "local" ? { storage, storage_path: folder } : {});
-    });
-    afterEach(async () => {
-      await server.close();
-      await removeFolder(folder);
-    });
+    const server = registryForEach(storage);
 
     const json = async (path: string) => {
       const { status, body } = await server.client.send("GET", path);

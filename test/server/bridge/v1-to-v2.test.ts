@@ -8,8 +8,9 @@ import { expect } from "chai";
 import { problem, pullImage } from "../../support/bridged-registry.ts";
 import { needs } from "../../support/needs.ts";
 import { digestOf } from "../../support/oci-image.ts";
-import { removeFolder, temporaryFolder, until } from "../../support/program.ts";
-import { startRegistry, type RegistryServer } from "../../support/registry-server.ts";
+import { until } from "../../support/program.ts";
+import { registryForEach } from "../../support/registry-for-each.ts";
+import { startRegistry } from "../../support/registry-server.ts";
 import { gathered } from "../../support/tar-bytes.ts";
 import { describedImage, imageOf, smallChain, tarOf } from "../../support/v1-images.ts";
 
@@ -18,16 +19,7 @@ const sha256 = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex
 for (const storage of ["memory", "local"] as const) {
   describe(`images pushed through V1, pulled through V2, in ${storage} storage`, function () {
     this.timeout(60_000);
-    let folder: string;
-    let server: RegistryServer;
-    beforeEach(async () => {
-      folder = await temporaryFolder();
-      server = await startRegistry(storage === "local" ? { storage, storage_path: folder } : {});
-    });
-    afterEach(async () => {
-      await server.close();
-      await removeFolder(folder);
-    });
+    const server = registryForEach(storage);
     const manifest = async (name: string, reference: string) =>
       await server.client.send("GET", `/v2/${name}/manifests/${reference}`);
 
@@ -75,7 +67,7 @@ for (const storage of ["memory", "local"] as const) {
       const id = JSON.parse(
         (await server.client.expect([200], "GET", "/v1/repositories/foo/bar/tags/v1")).body.toString(),
       ) as string;
-      const record = join(folder, "_registryctl/v1/images", id, "manifest");
+      const record = join(server.folder, "_registryctl/v1/images", id, "manifest");
       const { manifest: made } = JSON.parse(
         await until("the record", async () => await readFile(record, "utf8").catch(() => undefined)),
       ) as { manifest: string };
@@ -168,20 +160,11 @@ for (const storage of ["memory", "local"] as const) {
 
 describe("an old store, pulled from through V2", function () {
   this.timeout(60_000);
-  let folder: string;
-  let server: RegistryServer;
+  const server = registryForEach("local");
   const id = (letter: string) => letter.repeat(64);
-  beforeEach(async () => {
-    folder = await temporaryFolder();
-    server = await startRegistry({ storage: "local", storage_path: folder });
-  });
-  afterEach(async () => {
-    await server.close();
-    await removeFolder(folder);
-  });
   const write = async (path: string, content: string | Buffer) => {
-    await mkdir(dirname(join(folder, path)), { recursive: true });
-    await writeFile(join(folder, path), content);
+    await mkdir(dirname(join(server.folder, path)), { recursive: true });
+    await writeFile(join(server.folder, path), content);
   };
   const writeImage = async (letter: string, layer: Buffer | undefined, parent?: string) => {
     const json = { id: id(letter), ...(parent !== undefined && { parent: id(parent) }) };
@@ -198,10 +181,10 @@ describe("an old store, pulled from through V2", function () {
     const { manifest, config } = await pullImage(server.client, "foo/bar", "v1");
     expect(manifest.layers.map(({ digest }) => digest)).to.deep.equal([digestOf(layer)]);
     expect(config.history.length).to.equal(2);
-    const file = join(folder, `images/${id("a")}/layer`);
+    const file = join(server.folder, `images/${id("a")}/layer`);
     expect(sha256(await readFile(file))).to.equal(sha256(layer));
     const hex = sha256(layer);
-    const blob = join(folder, `docker/registry/v2/blobs/sha256/${hex.slice(0, 2)}/${hex}/data`);
+    const blob = join(server.folder, `docker/registry/v2/blobs/sha256/${hex.slice(0, 2)}/${hex}/data`);
     expect((await stat(blob)).ino).to.equal((await stat(file)).ino);
   });
 
@@ -215,7 +198,7 @@ describe("an old store, pulled from through V2", function () {
     expect(await told("v1")).to.contain(`the layer of image ${id("a")} can't be read: `);
     await write(`images/${id("a")}/_inprogress`, "true");
     expect(await told("v1")).to.contain(`image ${id("a")} is still being pushed`);
-    await rm(join(folder, `images/${id("a")}/_inprogress`));
+    await rm(join(server.folder, `images/${id("a")}/_inprogress`));
     await writeImage("a", gzipSync(await tarOf("a", 10)));
     await pullImage(server.client, "foo/bar", "v1");
     await write("repositories/foo/bar/tag_v2", id("c"));
@@ -226,7 +209,7 @@ describe("an old store, pulled from through V2", function () {
     await writeImage("a", gzipSync(await tarOf("a", 10)));
     await write("repositories/foo/bar/tag_v1", id("a"));
     const before = await pullImage(server.client, "foo/bar", "v1");
-    await rm(join(folder, "images"), { recursive: true });
+    await rm(join(server.folder, "images"), { recursive: true });
     const again = describedImage(id("a"), 1, () => Readable.from([gzipSync(Buffer.alloc(2048))]));
     await server.client.push("foo/bar", "v1", [again]);
     expect((await pullImage(server.client, "foo/bar", "v1")).digest).not.to.equal(before.digest);
@@ -236,7 +219,7 @@ describe("an old store, pulled from through V2", function () {
     await writeImage("a", gzipSync(await tarOf("a", 10)));
     await write("repositories/foo/bar/tag_v1", id("a"));
     const { digest } = await pullImage(server.client, "foo/bar", "v1");
-    await rm(join(folder, "docker"), { recursive: true });
+    await rm(join(server.folder, "docker"), { recursive: true });
     expect((await pullImage(server.client, "foo/bar", "v1")).digest).to.equal(digest);
   });
 });

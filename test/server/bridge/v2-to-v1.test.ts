@@ -6,8 +6,8 @@ import { emptySample, problem, pullImage, pushImage, sampleLayer } from "../../s
 import { command } from "../../support/command.ts";
 import { needs } from "../../support/needs.ts";
 import { digestOf, indexType, pushBlob, pushManifest } from "../../support/oci-image.ts";
-import { removeFolder, temporaryFolder } from "../../support/program.ts";
-import { startRegistry, type RegistryServer } from "../../support/registry-server.ts";
+import { registryForEach } from "../../support/registry-for-each.ts";
+import { startRegistry } from "../../support/registry-server.ts";
 import { gathered } from "../../support/tar-bytes.ts";
 import { imageOf, tarOf } from "../../support/v1-images.ts";
 
@@ -17,16 +17,7 @@ const layers = [sampleLayer("one"), sampleLayer("two"), sampleLayer("three")];
 for (const storage of ["memory", "local"] as const) {
   describe(`images pushed through V2, pulled through V1, in ${storage} storage`, function () {
     this.timeout(60_000);
-    let folder: string;
-    let server: RegistryServer;
-    beforeEach(async () => {
-      folder = await temporaryFolder();
-      server = await startRegistry(storage === "local" ? { storage, storage_path: folder } : {});
-    });
-    afterEach(async () => {
-      await server.close();
-      await removeFolder(folder);
-    });
+    const server = registryForEach(storage);
     const get = async (path: string, status = 200) => (await server.client.expect([status], "GET", path)).body;
     const tagsOf = async (name: string) => unpack(await get(`/v1/repositories/${name}/tags`));
 
@@ -143,7 +134,7 @@ for (const storage of ["memory", "local"] as const) {
     it("are repacked where V1 clients can't read them", async function () {
       needs(this, "zstd");
       const { archive } = sampleLayer("packed");
-      const path = `${folder}/archive`;
+      const path = `${server.folder}/archive`;
       await writeFile(path, archive);
       await command("zstd", ["-q", path]);
       const bytes = await readFile(`${path}.zst`);
