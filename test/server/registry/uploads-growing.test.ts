@@ -10,19 +10,10 @@ import { blobCore, bodyOf, bytesOf, keysOf, type BlobCore } from "../../support/
 import { failing } from "../../support/failing-driver.ts";
 import { digestOf } from "../../support/oci-image.ts";
 import { removeFolder, temporaryFolder } from "../../support/program.ts";
+import { refusal } from "../../support/refusal.ts";
 
 const name = parseOciName("a/b");
 const digest = (text: string, algorithm?: string): Digest => parseDigest(digestOf(text, algorithm));
-
-async function refusal(work: Promise<unknown>): Promise<string> {
-  try {
-    await work;
-    return "done";
-  } catch (error) {
-    if (error instanceof RegistryError) return error.code;
-    throw error;
-  }
-}
 
 /** Adds `text` as a client does that says where it belongs. */
 async function append({ uploads }: BlobCore, id: string, start: number, text: string): Promise<number> {

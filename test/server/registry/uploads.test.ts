@@ -2,7 +2,6 @@ import { expect } from "chai";
 import { openLocal } from "../../../src/drivers/storage/local.ts";
 import { openMemory } from "../../../src/drivers/storage/memory.ts";
 import type { Entry, StorageDriver } from "../../../src/drivers/storage/driver.ts";
-import { RegistryError } from "../../../src/server/errors.ts";
 import { parseDigest, type Digest } from "../../../src/server/registry/digest.ts";
 import { Documents } from "../../../src/server/registry/documents.ts";
 import { parseOciName } from "../../../src/server/registry/oci-names.ts";
@@ -11,21 +10,11 @@ import { UploadIds } from "../../../src/server/registry/upload-id.ts";
 import { blobCore, bodyOf, bytesOf, keysOf, type BlobCore } from "../../support/blob-server.ts";
 import { digestOf } from "../../support/oci-image.ts";
 import { removeFolder, temporaryFolder, until } from "../../support/program.ts";
+import { refusal } from "../../support/refusal.ts";
 
 const name = parseOciName("a/b");
 const digest = (text: string, algorithm?: string): Digest => parseDigest(digestOf(text, algorithm));
 const hour = 3_600_000;
-
-/** The code that `work` is refused with. */
-async function refusal(work: Promise<unknown>): Promise<string> {
-  try {
-    await work;
-    return "done";
-  } catch (error) {
-    if (error instanceof RegistryError) return error.code;
-    throw error;
-  }
-}
 
 async function content({ linkedBlobs }: BlobCore, text: string): Promise<string> {
   return (await bytesOf(await linkedBlobs.open(name, digest(text)))).toString();
