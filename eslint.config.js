@@ -17,7 +17,7 @@ export default tseslint.config(
   },
   {
     files: ["src/**/*.ts"],
-    ignores: ["src/cli/main.ts"],
+    ignores: ["src/cli/main.ts", "src/drivers/storage/conformance/**"],
     rules: {
       "no-restricted-globals": [
         "error",
@@ -26,7 +26,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ["test/**/*.ts"],
+    files: ["test/**/*.ts", "src/drivers/storage/conformance/**"],
     rules: {
       "@typescript-eslint/no-unused-expressions": "off",
       "@typescript-eslint/no-non-null-assertion": "off",

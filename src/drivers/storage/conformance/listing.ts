@@ -1,6 +1,6 @@
 import { expect } from "chai";
-import type { Conformance, Subject } from "../storage-conformance.ts";
-import { exists, first, keysOf, namesOf, put } from "../storage-content.ts";
+import type { Conformance, Subject } from "../conformance.ts";
+import { exists, first, keysOf, namesOf, put } from "./probing.ts";
 
 /** Order, prefixes and paging. */
 export function describeListing(subject: Subject, { many: count = 1_117 }: Conformance): void {

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { expect } from "chai";
-import { seededRandom } from "../random.ts";
-import type { Subject } from "../storage-conformance.ts";
+import { seededRandom } from "./random.ts";
+import type { Subject } from "../conformance.ts";
 import {
   broken,
   bytesOf,
@@ -15,7 +15,7 @@ import {
   rejection,
   source,
   textOf,
-} from "../storage-content.ts";
+} from "./probing.ts";
 
 /** What is written is what is read, or nothing was written. */
 export function describeContent(subject: Subject): void {

@@ -1,6 +1,6 @@
 import { expect } from "chai";
-import type { Subject } from "../storage-conformance.ts";
-import { exists, keysOf, outcome, put, source, textOf } from "../storage-content.ts";
+import type { Subject } from "../conformance.ts";
+import { exists, keysOf, outcome, put, source, textOf } from "./probing.ts";
 
 /** Move, copy and delete. */
 export function describeChanges(subject: Subject): void {

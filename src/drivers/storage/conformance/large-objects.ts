@@ -1,7 +1,7 @@
 import type { Readable } from "node:stream";
 import { expect } from "chai";
-import { seededRandom } from "../random.ts";
-import type { Conformance, Subject } from "../storage-conformance.ts";
+import { seededRandom } from "./random.ts";
+import type { Conformance, Subject } from "../conformance.ts";
 import {
   bufferBytes,
   bytesOf,
@@ -12,7 +12,7 @@ import {
   repeated,
   source,
   textOf,
-} from "../storage-content.ts";
+} from "./probing.ts";
 
 const mebibyte = 1_048_576;
 
