@@ -30,6 +30,8 @@ export interface Session {
   readonly token: string;
   /** How long the token is valid from now on, in milliseconds; infinite where nobody says. */
   readonly lifetime: number;
+  /** The id of the project that the token is for; undefined where nobody says. */
+  readonly project: string | undefined;
   /** The URL of a service. Throws REFUSED when the catalog has none. */
   readonly endpoint: (type: ServiceType) => string;
 }
@@ -77,6 +79,7 @@ async function authenticate1(transport: Transport, { url, user, password, tenant
   return {
     token,
     lifetime: Number.isFinite(seconds) ? seconds * 1000 : Infinity,
+    project: undefined,
     endpoint: (type) => {
       if (type === "object-store") return storage;
       throw new DriverError("REFUSED", `authentication 1 names no service ${type}: set swift_auth_version to 3`);
@@ -84,9 +87,16 @@ async function authenticate1(transport: Transport, { url, user, password, tenant
   };
 }
 
+const project = z.object({ id: z.string() });
+
 const answer2 = z.object({
   access: z.object({
-    token: z.object({ id: z.string(), issued_at: z.string().optional(), expires: z.string() }),
+    token: z.object({
+      id: z.string(),
+      issued_at: z.string().optional(),
+      expires: z.string(),
+      tenant: project.optional(),
+    }),
     serviceCatalog: z
       .array(
         z.object({
@@ -112,6 +122,7 @@ async function authenticate2(transport: Transport, credentials: Credentials): Pr
   return {
     token: token.id,
     lifetime: lifetimeOf(token.issued_at, token.expires, answer.headers),
+    project: token.tenant?.id,
     endpoint: (type) => endpointIn(endpoints, type, credentials),
   };
 }
@@ -120,6 +131,7 @@ const answer3 = z.object({
   token: z.object({
     issued_at: z.string().optional(),
     expires_at: z.string(),
+    project: project.optional(),
     catalog: z
       .array(
         z.object({
@@ -136,9 +148,9 @@ async function authenticate3(transport: Transport, credentials: Credentials): Pr
   const { user: name, tenant } = namesOf(credentials);
   const userDomain = credentials.userDomain ?? { id: "default" };
   const user = { name, domain: userDomain, password: credentials.password };
-  const project = { name: tenant, domain: credentials.projectDomain ?? userDomain };
+  const scope = { project: { name: tenant, domain: credentials.projectDomain ?? userDomain } };
   const identity = { methods: ["password"], password: { user } };
-  const auth = { identity, ...(tenant !== undefined && { scope: { project } }) };
+  const auth = { identity, ...(tenant !== undefined && { scope }) };
   const answer = await request(transport, json(url, { auth }));
   const { token } = answer3.safeParse(parsed(answer.text)).data ?? {};
   const id = headerOf(answer.headers, "x-subject-token");
@@ -149,6 +161,7 @@ async function authenticate3(transport: Transport, credentials: Credentials): Pr
   return {
     token: id,
     lifetime: lifetimeOf(token.issued_at, token.expires_at, answer.headers),
+    project: token.project?.id,
     endpoint: (type) => endpointIn(endpoints, type, credentials),
   };
 }

@@ -13,6 +13,8 @@ export interface Identity {
   token(): Promise<string>;
   /** Another token than `stale`, which a service has refused with 401. Asked for once for all who ask at the same time. */
   renew(stale: string): Promise<string>;
+  /** The id of the project that tokens are for; undefined where nobody says. */
+  project(): Promise<string | undefined>;
   /** Where a service is, without a slash at its end. REFUSED when there is none, or none in swift_region_name. */
   endpoint(type: ServiceType): Promise<URL>;
   /** Cuts all connections: nothing works any more. */
@@ -93,6 +95,10 @@ class CloudIdentity implements Identity {
   async renew(stale: string): Promise<string> {
     if (this.#session?.session.token === stale) this.#session = undefined;
     return await this.token();
+  }
+
+  async project(): Promise<string | undefined> {
+    return (await this.#current()).project;
   }
 
   async endpoint(type: ServiceType): Promise<URL> {
