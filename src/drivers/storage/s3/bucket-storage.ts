@@ -90,6 +90,7 @@ class BucketStorage implements StorageDriver {
   }
 
   async move(from: string, to: string): Promise<void> {
+    if (await this.#bucket.move?.(from, to)) return;
     await this.copy(from, to);
     if (from !== to) await this.#remove(from, true);
   }

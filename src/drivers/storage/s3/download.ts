@@ -1,10 +1,9 @@
-import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 
 /** How a download goes on after its connection broke. */
 export interface Resumption {
   /** Opens the rest, behind so many bytes. */
-  readonly reopen: (received: number) => Promise<IncomingMessage>;
+  readonly reopen: (received: number) => Promise<Readable>;
   /** Turns what went wrong into what the reader is told. */
   readonly fault: (error: unknown) => Error;
 }
@@ -19,7 +18,7 @@ const ahead = 262_144;
  * A stream of the `length` bytes that `first` is the answer with. When the connection breaks, the rest is asked for
  * again: the reader sees one object, whole, or an error. A slow reader slows the server.
  */
-export function download(first: IncomingMessage, length: number, { reopen, fault }: Resumption): Readable {
+export function download(first: Readable, length: number, { reopen, fault }: Resumption): Readable {
   let source = first;
   let received = 0;
   let isWanted = false;
@@ -56,7 +55,7 @@ export function download(first: IncomingMessage, length: number, { reopen, fault
 
   const tooShort = (): Error => new Error(`the server sent ${received} of ${length} bytes`);
 
-  const attach = (response: IncomingMessage): void => {
+  const attach = (response: Readable): void => {
     source = response;
     let isOver = false;
     const end = (error?: Error): void => {

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from "node:http";
+import type { Readable } from "node:stream";
 import type { ByteRange, RedirectOptions, Stat } from "../driver.ts";
 import type { DriverError } from "../errors.ts";
 import type { Page, PageRequest } from "./page.ts";
@@ -7,6 +7,8 @@ import type { Page, PageRequest } from "./page.ts";
 export interface Tuning {
   /** Bytes of a part of an upload, at first. */
   readonly partSize: number;
+  /** So many parts an object has at most, where that is not 10,000. */
+  readonly mostParts?: number;
   /** Bytes that all uploads together should hold; each holds one part at least. */
   readonly memory: number;
   /** The largest object that is copied by one request, and the size of the parts of larger ones. */
@@ -20,6 +22,9 @@ export interface Tuning {
   readonly attempts: number;
   readonly delay: number;
 }
+
+/** The bytes of an object, or of a part of it, and the status of the answer that they come with. */
+export type Content = Readable & { readonly statusCode?: number | undefined };
 
 /** What is known of an object from the headers of an answer. */
 export interface Head extends Stat {
@@ -44,7 +49,7 @@ export interface PartUpload {
 export interface ObjectBucket {
   readonly tuning: Tuning;
   /** Answers as soon as the headers are there; the caller takes the body. With `same`, only if that still is its etag. */
-  get(key: string, range?: ByteRange, same?: string): Promise<{ readonly response: IncomingMessage; readonly head: Head }>; // prettier-ignore
+  get(key: string, range?: ByteRange, same?: string): Promise<{ readonly response: Content; readonly head: Head }>;
   head(key: string): Promise<Head>;
   /** Stores an object by one request. */
   put(key: string, content: Buffer): Promise<Stat>;
@@ -55,6 +60,8 @@ export interface ObjectBucket {
    * where the server can't copy what is so large.
    */
   copy(from: string, to: string): Promise<boolean>;
+  /** Where some objects can have another key without a copy: answers false, and has done nothing, for all others. */
+  move?(from: string, to: string): Promise<boolean>;
   /** Rejects with NOT_FOUND where the server says so. `persistent` tries again after any passing failure. */
   remove(key: string, persistent: boolean): Promise<void>;
   signedUrl(key: string, options: RedirectOptions): Promise<URL | undefined>;

@@ -6,9 +6,9 @@ import type { PartMemory } from "./part-memory.ts";
 const mebibyte = 1_048_576;
 /** What servers take: no part but the last is smaller, and there are no more of them. */
 const smallestPart = 5 * mebibyte;
-const mostParts = 10_000;
-/** Where the size is not known, parts are twice as long after so many: 10,000 of them come to 484 GiB. */
-const growth = 2_000;
+const usuallyMost = 10_000;
+/** Where the size is not known, parts are twice as long after so many parts of all: 10,000 of them come to 484 GiB. */
+const growth = 1 / 5;
 /** The first buffer where nobody knows how much will come: most objects are small. */
 const firstBuffer = 65_536;
 
@@ -25,7 +25,8 @@ export async function upload(
   memory: PartMemory,
   size?: number,
 ): Promise<Stat> {
-  const lengths = partLengths(bucket.tuning.partSize, memory.isTight, size);
+  const { partSize, mostParts } = bucket.tuning;
+  const lengths = partLengths(partSize, memory.isTight, size, mostParts);
   let multipart: PartUpload | undefined;
   let sending: Promise<void> = Promise.resolve();
   let sent = 0;
@@ -118,9 +119,14 @@ async function* gathered(
  * How many bytes each part should have, by its index from 0, so that there are no more parts than servers take. Where
  * memory `isTight`, parts are as small as servers allow.
  */
-export function partLengths(partSize: number, isTight: boolean, size: number | undefined): (index: number) => number {
+export function partLengths(
+  partSize: number,
+  isTight: boolean,
+  size: number | undefined,
+  mostParts = usuallyMost,
+): (index: number) => number {
   const base = isTight ? Math.min(partSize, smallestPart) : partSize;
-  if (size === undefined) return (index) => base * 2 ** Math.floor(index / growth);
+  if (size === undefined) return (index) => base * 2 ** Math.floor(index / (mostParts * growth));
   const needed = Math.ceil(size / mostParts / mebibyte) * mebibyte;
   const length = size <= base ? Math.max(size, 1) : Math.max(base, needed);
   return () => length;
