@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { StorageDriver } from "../drivers/storage/driver.ts";
+import { sourceOf } from "../drivers/storage/source-of.ts";
 import { probeKey } from "./registry/paths.ts";
 
 /** More than any driver sends by one request: it has to take parts. */
@@ -23,7 +24,7 @@ export async function probeStorage(driver: StorageDriver, redirects: boolean): P
   const [object, copy, parts] = [`${folder}/object`, `${folder}/copy`, `${folder}/parts`];
   const keys = [object, copy, parts];
   try {
-    await driver.write(object, once(content), content.length);
+    await driver.write(object, sourceOf(content), content.length);
   } catch (cause) {
     await driver.delete(object).catch(() => undefined);
     throw new Error(`it can't write: ${reasonOf(cause)}`, { cause });
@@ -85,10 +86,6 @@ async function readSigned(driver: StorageDriver, key: string): Promise<void> {
   if (url === undefined) throw new Error("it gives none");
   const answer = await fetch(url, { headers: { range: "bytes=2-4" }, signal: AbortSignal.timeout(5_000) });
   if ((await answer.text()) !== "234") throw new Error(`the URL answers HTTP ${answer.status}`);
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield await Promise.resolve(bytes);
 }
 
 async function* zeros(size: number): AsyncGenerator<Uint8Array> {

@@ -1,5 +1,6 @@
 import type { StorageDriver } from "../../drivers/storage/driver.ts";
 import { isNotFound } from "../../drivers/storage/errors.ts";
+import { sourceOf } from "../../drivers/storage/source-of.ts";
 
 /** Small objects, read and written whole. Absence is undefined; every other failure of the driver passes through. */
 export class Documents {
@@ -31,7 +32,7 @@ export class Documents {
 
   async write(key: string, content: string | Uint8Array): Promise<void> {
     const bytes = typeof content === "string" ? Buffer.from(content) : content;
-    await this.#driver.write(key, once(bytes), bytes.length);
+    await this.#driver.write(key, sourceOf(bytes), bytes.length);
   }
 
   /** Writes documents that need no order among each other; settles when each is written or has failed. */
@@ -81,9 +82,4 @@ export function parseJson(bytes: Uint8Array): unknown {
 /** Whether `value` is a JSON object. */
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  await Promise.resolve();
-  yield bytes;
 }

@@ -1,5 +1,6 @@
 import type { StorageDriver } from "../../../drivers/storage/driver.ts";
 import { isNotFound } from "../../../drivers/storage/errors.ts";
+import { sourceOf } from "../../../drivers/storage/source-of.ts";
 import { RegistryError } from "../../errors.ts";
 import type { Blobs } from "../blobs.ts";
 import { digestOf, type Digest } from "../digest.ts";
@@ -130,7 +131,7 @@ export class OciTranslation {
   }
 
   async #keep({ digest, size, bytes }: ImageBlob): Promise<void> {
-    if ((await this.#blobs.size(digest)) !== size) await this.#blobs.putAs(digest, once(bytes), size);
+    if ((await this.#blobs.size(digest)) !== size) await this.#blobs.putAs(digest, sourceOf(bytes), size);
   }
 
   /** Those of the image and all that it is built on, base first. */
@@ -210,9 +211,4 @@ function unknown(detail: string, cause?: unknown): RegistryError {
 
 function isUnknown(error: unknown): boolean {
   return error instanceof RegistryError && error.code === "IMAGE_UNKNOWN";
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  await Promise.resolve();
-  yield bytes;
 }

@@ -1,6 +1,7 @@
 import { LRUCache } from "lru-cache";
 import { RegistryError } from "../../errors.ts";
 import { isNotFound } from "../../../drivers/storage/errors.ts";
+import { sourceOf } from "../../../drivers/storage/source-of.ts";
 import type { Blobs } from "../blobs.ts";
 import { digestOf, Hashing, type Digest } from "../digest.ts";
 import { isObject, parseJson, type Documents } from "../documents.ts";
@@ -143,7 +144,7 @@ export class V1Translation {
   /** The layer as V1 clients can read it. */
   async #layer({ layer }: V1ChainImage): Promise<ReadableLayer & { readonly mediaType: string }> {
     if (layer.digest === emptyLayer.digest && !(await this.#blobs.has(emptyLayer.digest))) {
-      await this.#blobs.putAs(emptyLayer.digest, once(emptyTar), emptyTar.length);
+      await this.#blobs.putAs(emptyLayer.digest, sourceOf(emptyTar), emptyTar.length);
     }
     try {
       const facts = await this.#facts.of(layer.digest);
@@ -195,9 +196,4 @@ function told(error: unknown, layer: Digest): unknown {
 function absent(error: unknown): undefined {
   if (error instanceof RegistryError && error.code === "IMAGE_UNTRANSLATABLE") return undefined;
   throw error;
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  await Promise.resolve();
-  yield bytes;
 }
