@@ -1,13 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { Client } from "minio";
+import type { Client } from "minio";
 import type { Context } from "mocha";
 import { command } from "./command.ts";
 import { ini } from "./ini.ts";
 import { needs } from "./needs.ts";
 import { freePort, Program, removeFolder, temporaryFolder } from "./program.ts";
-import type { S3Account, S3Server } from "./s3-server.ts";
+import { makeBucket, s3Client, type S3Account, type S3Server } from "./s3-server.ts";
 
 const host = "127.0.0.1";
 
@@ -56,16 +56,12 @@ export class RadosGateway implements S3Server {
     return `http://${host}:${this.port}`;
   }
 
-  /** A client that is told nothing of the driver's. */
-  client({ accessKey, secretKey }: S3Account = this.account): Client {
-    return new Client({ endPoint: host, port: this.port, useSSL: false, accessKey, secretKey, region: this.region });
+  client(account = this.account): Client {
+    return s3Client(this, account);
   }
 
-  /** Makes a bucket that no other test uses. */
   async newBucket(): Promise<string> {
-    const bucket = `bucket-${randomUUID()}`;
-    await this.client().makeBucket(bucket);
-    return bucket;
+    return await makeBucket(this.client());
   }
 
   /** Makes a user who may do nothing with the buckets of others; policies name it by `arn`. */

@@ -1,4 +1,5 @@
-import type { Client } from "minio";
+import { randomUUID } from "node:crypto";
+import { Client } from "minio";
 
 /** Who signs requests. */
 export interface S3Account {
@@ -17,6 +18,19 @@ export interface S3Server {
   /** Makes a bucket that no other test uses. */
   newBucket(): Promise<string>;
   stop(): Promise<void>;
+}
+
+/** A client of the server's that is told nothing of the driver's. */
+export function s3Client(server: Pick<S3Server, "host" | "port" | "region">, account: S3Account): Client {
+  const { host: endPoint, port, region } = server;
+  return new Client({ endPoint, port, useSSL: false, region, ...account });
+}
+
+/** Makes a bucket by a name that nobody has. */
+export async function makeBucket(client: Client): Promise<string> {
+  const bucket = `bucket-${randomUUID()}`;
+  await client.makeBucket(bucket);
+  return bucket;
 }
 
 /** The options of a flavor that keeps its images in `bucket` there. */

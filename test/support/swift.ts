@@ -1,15 +1,14 @@
-import { randomUUID } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { userInfo } from "node:os";
 import { fileURLToPath } from "node:url";
-import { Client } from "minio";
+import type { Client } from "minio";
 import type { Context } from "mocha";
 import { command } from "./command.ts";
 import { ini, type Ini } from "./ini.ts";
 import { needs } from "./needs.ts";
 import { freePort, Program, removeFolder, temporaryFolder } from "./program.ts";
-import type { S3Account, S3Server } from "./s3-server.ts";
+import { makeBucket, s3Client, type S3Account, type S3Server } from "./s3-server.ts";
 
 const host = "127.0.0.1";
 /** Debian's own: another Python in the PATH lacks Swift. */
@@ -102,14 +101,12 @@ export class SwiftServer implements S3Server {
     return `${this.url}/auth/v1.0`;
   }
 
-  client({ accessKey, secretKey }: S3Account = this.account): Client {
-    return new Client({ endPoint: host, port: this.port, useSSL: false, accessKey, secretKey, region: this.region });
+  client(account = this.account): Client {
+    return s3Client(this, account);
   }
 
   async newBucket(): Promise<string> {
-    const bucket = `bucket-${randomUUID()}`;
-    await this.client().makeBucket(bucket);
-    return bucket;
+    return await makeBucket(this.client());
   }
 
   /** Starts the servers, also again after `kill`. */
