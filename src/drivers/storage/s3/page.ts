@@ -51,8 +51,13 @@ export async function readPage(bucket: Bucket, { prefix, after, folded, limit }:
     return key === "" || key === "/" ? [] : [key.slice(0, -1)];
   });
   const isTruncated = textOf(text, "IsTruncated") === "true";
-  const last = [entries.at(-1)?.key ?? "", ...(folders.length > 0 ? [`${folders.at(-1) ?? ""}/${beyond}`] : [])];
-  return { entries, folders, next: isTruncated ? last.toSorted(compareKeys).at(-1) : undefined };
+  return { entries, folders, next: isTruncated ? behind(entries.at(-1)?.key, folders.at(-1)) : undefined };
+}
+
+/** Where the page goes on that comes behind one with this key and this folder as its last. */
+export function behind(key = "", folder?: string): string {
+  const end = folder === undefined ? "" : `${folder}/${beyond}`;
+  return compareKeys(key, end) > 0 ? key : end;
 }
 
 /** A query in the order that its signature needs. */
