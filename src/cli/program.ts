@@ -5,6 +5,7 @@ import { adopt } from "./commands/adopt.ts";
 import { check } from "./commands/check.ts";
 import { config } from "./commands/config.ts";
 import { completion } from "./commands/completion.ts";
+import { copy } from "./commands/copy.ts";
 import { genApache } from "./commands/gen-apache.ts";
 import { genCompose } from "./commands/gen-compose.ts";
 import { genNginx } from "./commands/gen-nginx.ts";
@@ -44,6 +45,7 @@ export function program(context: Context): CommandUnknownOpts {
     check,
     serve,
     adopt,
+    copy,
     ls,
     inspect,
     rm,

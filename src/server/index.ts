@@ -11,9 +11,11 @@ export { flavorOf, load, loadAll, type CheckedFile, type LoadOptions } from "./c
 export { ConfigError, renderProblem, type Problem } from "./config/problem.ts";
 export { renderConfig, type Draft } from "./config/render.ts";
 export { settingsOf, type Settings, type SettingsInput } from "./config/schema.ts";
-export { adoptStore, openStoredRegistry } from "./maintenance/index.ts";
+export { adoptStore, copyStore, openStoredRegistry } from "./maintenance/index.ts";
 export type { FoundManifest, RegistryPort, V1ImageView } from "./maintenance/port.ts";
 export type { AdoptOptions, AdoptReport } from "./maintenance/adopt.ts";
+export type { CopyOptions } from "./maintenance/copy.ts";
+export type { CopyCounts } from "./maintenance/copy/counts.ts";
 export { probesOf, type Probe } from "./probes.ts";
 export { isOciName, isOciTag } from "./registry/oci-names.ts";
 export type { Problem as StoreProblem } from "./registry/bridge/problems.ts";

@@ -3,11 +3,9 @@ import { dirname, resolve } from "node:path";
 import { command, configOption, flavorOption, jsonOption, type Context } from "../command.ts";
 import { CommandError, reason } from "../exit.ts";
 import { ProgressBar } from "../progress-bar.ts";
+import { showProblems, sortedProblems } from "../store-problems.ts";
 import type { Terminal } from "../terminal.ts";
 import type { AdoptReport, Settings, StoreProblem } from "../../server/index.ts";
-
-/** The problems of one kind that are shown; `--json` has them all. */
-const mostShown = 20;
 
 interface Subject {
   readonly settings: Settings;
@@ -74,10 +72,10 @@ export function adopt(context: Context): CommandUnknownOpts {
         const expected = "expected repositories/ and images/, or docker/registry/v2/repositories/, in it";
         throw new CommandError("failed", `${subject.name} holds no data of a registry: ${expected}`);
       }
-      problems.sort(byPlace);
+      const sorted = sortedProblems(problems);
       if (options.json)
-        await terminal.json({ store: subject.name, written: options.write ?? false, ...report, problems });
-      else await show(terminal, subject.name, report, problems, options.write ?? false);
+        await terminal.json({ store: subject.name, written: options.write ?? false, ...report, problems: sorted });
+      else await show(terminal, subject.name, report, sorted, options.write ?? false);
       if (problems.some(({ severity }) => severity === "broken")) throw new CommandError("failed", "");
     });
 }
@@ -131,34 +129,6 @@ async function show(
   if (!written && left > 0) {
     await terminal.note(`nothing was changed; --write makes ${count(left, "tag")} ready, as the first pull would`);
   }
-}
-
-async function showProblems(terminal: Terminal, problems: readonly StoreProblem[]): Promise<void> {
-  const { stdout } = terminal.io;
-  const colour = { broken: "red", warning: "yellow", note: "dim" } as const;
-  const shown = new Map<string, number>();
-  for (const problem of problems) {
-    const { severity, kind, repository, tag, message } = problem;
-    const before = shown.get(kind) ?? 0;
-    shown.set(kind, before + 1);
-    if (before >= mostShown) continue;
-    const place = repository === undefined ? "" : `${repository}${tag === undefined ? "" : `:${tag}`}: `;
-    await terminal.print(`${terminal.styled(stdout, colour[severity], severity.padEnd(7))}  ${place}${message}`);
-  }
-  for (const [kind, found] of shown) {
-    if (found > mostShown)
-      await terminal.print(`… and ${found - mostShown} more of the kind ${kind}: --json has them all`);
-  }
-}
-
-const order = ["broken", "warning", "note"];
-
-/** What is broken first; else by repository, tag and image, whatever was found first. */
-function byPlace(one: StoreProblem, other: StoreProblem): number {
-  const key = ({ severity, kind, repository = "", tag = "", image = "", digest = "" }: StoreProblem) =>
-    [order.indexOf(severity), kind, repository, tag, image, digest].join("\n");
-  const [a, b] = [key(one), key(other)];
-  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 function count(number: number, one: string, many = `${one}s`): string {

@@ -1,4 +1,6 @@
 import type { Settings } from "../config/schema.ts";
+import type { CopyCounts } from "./copy/counts.ts";
+import type { CopyOptions } from "./copy.ts";
 import type { AdoptOptions, AdoptReport } from "./adopt.ts";
 import type { OpenOptions } from "./opened-store.ts";
 import type { RegistryPort } from "./port.ts";
@@ -17,4 +19,10 @@ export async function openStoredRegistry(
 ): Promise<RegistryPort> {
   const { openStoredRegistry: open } = await import("./stored-registry.ts");
   return await open(settings, name, options);
+}
+
+/** As in copy.ts, which is loaded with the rest of the server when this is called. */
+export async function copyStore(from: Settings, to: Settings, options: CopyOptions): Promise<CopyCounts> {
+  const { copyStore: copy } = await import("./copy.ts");
+  return await copy(from, to, options);
 }

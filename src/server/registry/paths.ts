@@ -1,4 +1,4 @@
-import { digestParts, type Digest } from "./digest.ts";
+import { digestParts, isDigest, type Digest } from "./digest.ts";
 import {
   quoteElement,
   repositoryOfFolders,
@@ -178,6 +178,8 @@ export const ociContentFolders: readonly string[] = ["_layers", "_manifests"];
 export const layerLinkKey = (name: OciName, digest: Digest): string =>
   `${ociRepositoryPrefix(name)}/_layers/${digestPath(digest)}/link`;
 
+export const layerLinksPrefix = (name: OciName): string => `${ociRepositoryPrefix(name)}/_layers`;
+
 /** Says that the repository has the manifest; holds its digest. */
 export const manifestLinkKey = (name: OciName, digest: Digest): string =>
   `${ociRepositoryPrefix(name)}/_manifests/revisions/${digestPath(digest)}/link`;
@@ -204,6 +206,13 @@ export const referrersPrefix = (name: OciName, subject: Digest): string =>
 
 export const referrerKey = (name: OciName, subject: Digest, manifest: Digest): string =>
   `${referrersPrefix(name, subject)}/${manifest.replace(":", "-")}`;
+
+/** The digest that a link is named for, wherever it lies; undefined for a key that is no link. */
+export function digestOfLink(key: string): Digest | undefined {
+  const [algorithm = "", hex = "", link] = key.split("/").slice(-3);
+  const digest = `${algorithm}:${hex}`;
+  return link === "link" && isDigest(digest) ? digest : undefined;
+}
 
 function digestPath(digest: Digest): string {
   const { algorithm, hex } = digestParts(digest);

@@ -1,0 +1,101 @@
+import { LRUCache } from "lru-cache";
+import { isNotFound } from "../../../drivers/storage/errors.ts";
+import { SizeMismatch } from "../../../drivers/storage/exact-size.ts";
+import { RegistryError } from "../../errors.ts";
+import { verified, type Digest } from "../../registry/digest.ts";
+import { isObject, parseJson } from "../../registry/documents.ts";
+import { blobKey, layerFactsKey } from "../../registry/paths.ts";
+import type { Tally } from "./counts.ts";
+import { NotCopied, settled } from "./not-copied.ts";
+import type { Side } from "./side.ts";
+import type { CopySink } from "./sink.ts";
+
+/** Outcomes that are remembered: images that follow each other share most of their content. */
+const remembered = 50_000;
+
+/** Copies content, each once, by its digest. */
+export class BlobCopy {
+  readonly #from: Side;
+  readonly #to: Side;
+  readonly #sink: CopySink;
+  readonly #tally: Tally;
+  readonly #verify: boolean;
+  readonly #outcomes = new LRUCache<Digest, Promise<void>>({ max: remembered });
+
+  constructor(parts: {
+    readonly from: Side;
+    readonly to: Side;
+    readonly sink: CopySink;
+    readonly tally: Tally;
+    /** Whether what is there is read and hashed. */
+    readonly verify: boolean;
+  }) {
+    this.#from = parts.from;
+    this.#to = parts.to;
+    this.#sink = parts.sink;
+    this.#tally = parts.tally;
+    this.#verify = parts.verify;
+  }
+
+  /** Afterwards the target has the blob. Rejects with `NotCopied` when the source has it not, or damaged. */
+  async ensure(digest: Digest): Promise<void> {
+    const known = this.#outcomes.get(digest) ?? this.#ensure(digest);
+    this.#outcomes.set(digest, known);
+    await known;
+  }
+
+  /** As `ensure`, for each. */
+  async ensureAll(digests: Iterable<Digest>): Promise<void> {
+    await settled(Array.from(new Set(digests), async (digest) => { await this.ensure(digest); })); // prettier-ignore
+  }
+
+  async #ensure(digest: Digest): Promise<void> {
+    const key = blobKey(digest);
+    const [size, there] = await Promise.all([this.#from.documents.size(key), this.#to.documents.size(key)]);
+    const { blobs } = this.#tally;
+    const isThere = there !== undefined && (size === undefined || size === there);
+    if (isThere && (!this.#verify || (await this.#sink.isRight(key, there, digest)))) {
+      blobs.there++;
+      return;
+    }
+    if (size === undefined) throw missing(digest);
+    if (!isThere) await this.#copyFacts(digest);
+    await this.#copy(digest, size);
+    blobs[isThere ? "repaired" : "copied"]++;
+    blobs.bytes += size;
+  }
+
+  async #copy(digest: Digest, size: number): Promise<void> {
+    const { driver } = this.#from;
+    try {
+      await this.#sink.content(blobKey(digest), size, async function* () {
+        yield* verified((await driver.read(blobKey(digest))) as AsyncIterable<Uint8Array>, digest);
+      });
+    } catch (error) {
+      if (isNotFound(error)) throw missing(digest, error);
+      if (!isWrong(error)) throw error;
+      throw new NotCopied("blob-damaged", `the content of the blob ${digest} has another digest`, { digest }, { cause: error }); // prettier-ignore
+    }
+  }
+
+  /**
+   * What has been found out by reading a layer; before the layer, so that a copy that was cut short lacks nothing of it.
+   * That the blob of the source is damaged is no fact of the target's.
+   */
+  async #copyFacts(digest: Digest): Promise<void> {
+    const key = layerFactsKey(digest);
+    const bytes = await this.#from.documents.read(key);
+    const facts = bytes && parseJson(bytes);
+    if (!bytes || !isObject(facts) || facts["layer"] === undefined || (await this.#to.documents.has(key))) return;
+    await this.#sink.document(key, bytes);
+  }
+}
+
+/** Whether content was not what was said of it. */
+export function isWrong(error: unknown): boolean {
+  return error instanceof SizeMismatch || (error instanceof RegistryError && error.code === "DIGEST_INVALID");
+}
+
+function missing(digest: Digest, cause?: unknown): NotCopied {
+  return new NotCopied("blob-missing", `the blob ${digest} is missing`, { digest }, { cause });
+}

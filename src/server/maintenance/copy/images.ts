@@ -1,0 +1,205 @@
+import { LRUCache } from "lru-cache";
+import { isNotFound } from "../../../drivers/storage/errors.ts";
+import { RegistryError } from "../../errors.ts";
+import { digestOf, differs, Hashing, isDigest, type Digest } from "../../registry/digest.ts";
+import { isObject, parseJson } from "../../registry/documents.ts";
+import type { LayerRecord } from "../../registry/images.ts";
+import type { ImageId } from "../../registry/names.ts";
+import { blobKey, imageKey, imageSourceKey, layerRecordKey } from "../../registry/paths.ts";
+import { isWrong, type BlobCopy } from "./blobs.ts";
+import type { Tally } from "./counts.ts";
+import { NotCopied, settled } from "./not-copied.ts";
+import type { Side } from "./side.ts";
+import type { CopySink } from "./sink.ts";
+import { soundManifest } from "./sound-manifest.ts";
+
+/** Outcomes that are remembered: the images of a chain are those of many tags. */
+const remembered = 20_000;
+
+/** What is left to do for an image once its layer is there. */
+type Rest = (() => Promise<void>) | undefined;
+
+/**
+ * Copies images of V1, each with all that it is built on: layers first, then the documents, of which the JSON is the last.
+ * An image is not there before that.
+ */
+export class ImageCopy {
+  readonly #from: Side;
+  readonly #to: Side;
+  readonly #sink: CopySink;
+  readonly #tally: Tally;
+  readonly #verify: boolean;
+  readonly #blobs: BlobCopy;
+  readonly #outcomes = new LRUCache<ImageId, Promise<void>>({ max: remembered });
+  readonly #layers = new LRUCache<ImageId, Promise<Rest>>({ max: remembered });
+
+  constructor(parts: {
+    readonly from: Side;
+    readonly to: Side;
+    readonly sink: CopySink;
+    readonly tally: Tally;
+    /** Whether the layers that are there are read and hashed. */
+    readonly verify: boolean;
+    readonly blobs: BlobCopy;
+  }) {
+    this.#from = parts.from;
+    this.#to = parts.to;
+    this.#sink = parts.sink;
+    this.#tally = parts.tally;
+    this.#verify = parts.verify;
+    this.#blobs = parts.blobs;
+  }
+
+  /** Afterwards the target has the image and all that it is built on. Rejects with `NotCopied`; what is whole is copied. */
+  async ensure(id: ImageId): Promise<void> {
+    const known = this.#outcomes.get(id) ?? this.#ensure(id);
+    this.#outcomes.set(id, known);
+    await known;
+  }
+
+  async #ensure(id: ImageId): Promise<void> {
+    const chain = (await this.#chain(id)).toReversed();
+    const layers = chain.map(async (each) => await this.#layer(each));
+    // Base first: nobody is to find an image that is built on nothing.
+    for (const layer of await Promise.allSettled(layers)) {
+      if (layer.status === "rejected") break;
+      await layer.value?.();
+    }
+    await settled(layers);
+  }
+
+  async #chain(id: ImageId): Promise<readonly ImageId[]> {
+    try {
+      return await this.#from.images.ancestry(id);
+    } catch (error) {
+      if (!(error instanceof RegistryError) || error.code !== "IMAGE_UNKNOWN") throw error;
+    }
+    // One that was derived of a manifest, and nobody has asked for yet.
+    if (await this.#from.records.source(id)) return [id];
+    throw new NotCopied("image-missing", `image ${id}, or one that it is built on, is missing`, { image: id });
+  }
+
+  async #layer(id: ImageId): Promise<Rest> {
+    const known = this.#layers.get(id) ?? this.#copyLayer(id);
+    this.#layers.set(id, known);
+    return await known;
+  }
+
+  async #copyLayer(id: ImageId): Promise<Rest> {
+    const { images, records, documents } = this.#from;
+    const [state, source] = await Promise.all([images.state(id), records.source(id)]);
+    if (state !== "complete" && source) {
+      await this.#derivation(id, source.manifest);
+      return undefined;
+    }
+    if (state === "absent") throw new NotCopied("image-missing", `image ${id} is missing`, { image: id });
+    if (state === "inProgress") {
+      throw new NotCopied("push-abandoned", `the push of image ${id} never finished, or is going on`, { image: id });
+    }
+    const [accepted, file, json] = await Promise.all([
+      images.acceptedLayer(id),
+      documents.size(imageKey(id, "layer")),
+      images.json(id),
+    ]);
+    if ((accepted && accepted.json !== digestOf(json)) || !isObject(parseJson(json))) {
+      throw new NotCopied("document-damaged", `the JSON of image ${id} is damaged`, { image: id });
+    }
+    const isThere = await this.#isThere(id);
+    if (accepted) await this.#blobs.ensure(accepted.digest);
+    else if (file === undefined) throw new NotCopied("layer-missing", `the layer of image ${id} is missing`, { image: id }); // prettier-ignore
+    else if (!isThere || (this.#verify && (await this.#to.documents.has(imageKey(id, "layer"))))) await this.#file(id, file, json); // prettier-ignore
+    if (isThere) {
+      this.#tally.images.there++;
+      return undefined;
+    }
+    return once(async () => {
+      await this.#documents(id, accepted, json);
+    });
+  }
+
+  /** Whether the target has the image, with a layer of whichever kind. */
+  async #isThere(id: ImageId): Promise<boolean> {
+    const { images, documents } = this.#to;
+    if ((await images.state(id)) !== "complete") return false;
+    const accepted = await images.acceptedLayer(id);
+    return accepted
+      ? (await documents.size(blobKey(accepted.digest))) === accepted.size
+      : await documents.has(imageKey(id, "layer"));
+  }
+
+  /** The layer of an old store. What its checksum says of it is found out while it passes, or it is read back. */
+  async #file(id: ImageId, size: number, json: Buffer): Promise<void> {
+    const key = imageKey(id, "layer");
+    if ((await this.#to.images.state(id)) === "inProgress") {
+      throw new NotCopied("push-unfinished", `a push of image ${id} to the target never finished, or is going on`, { image: id }); // prettier-ignore
+    }
+    const { driver } = this.#from;
+    const seed = Buffer.concat([json, Buffer.from("\n")]);
+    const checksums = (await this.#from.images.checksums(id)).filter(isDigest);
+    const [checksum] = checksums;
+    const { blobs } = this.#tally;
+    const there = await this.#to.documents.size(key);
+    const read = async (hashing: Hashing) => hashing.through((await driver.read(key)) as AsyncIterable<Uint8Array>);
+    const isRight = async () =>
+      checksum
+        ? await this.#sink.isRight(key, size, checksum, seed)
+        : await this.#sink.isRight(key, size, async () => await hashed(read));
+    if (there === size && (!this.#verify || (await isRight()))) {
+      blobs.there++;
+      return;
+    }
+    const open = async function* () {
+      const hashing = new Hashing("sha256", seed);
+      yield* await read(hashing);
+      const found = hashing.digest();
+      if (checksum && !checksums.includes(found)) throw differs(found);
+    };
+    try {
+      await (checksum ? this.#sink.content(key, size, open) : this.#sink.contentReadBack(key, size, open));
+    } catch (error) {
+      if (isNotFound(error)) throw new NotCopied("layer-missing", `the layer of image ${id} is missing`, { image: id });
+      if (!isWrong(error)) throw error;
+      throw new NotCopied("layer-damaged", `the layer of image ${id} is not what its checksum says`, { image: id }, { cause: error }); // prettier-ignore
+    }
+    blobs[there === size ? "repaired" : "copied"]++;
+    blobs.bytes += size;
+  }
+
+  /** An image that is made of a manifest when somebody asks for it: the manifest, and that it is. */
+  async #derivation(id: ImageId, manifest: Digest): Promise<void> {
+    const { blobs } = await soundManifest(this.#from.documents, manifest);
+    await this.#blobs.ensureAll(blobs);
+    await this.#blobs.ensure(manifest);
+    await this.#copyDocument(imageSourceKey(id));
+  }
+
+  async #documents(id: ImageId, accepted: LayerRecord | undefined, json: Buffer): Promise<void> {
+    if (accepted) await this.#copyDocument(layerRecordKey(id, accepted.payload));
+    await this.#copyDocument(imageKey(id, "_checksum"));
+    await this.#copyDocument(imageSourceKey(id));
+    await this.#copyDocument(imageKey(id, "ancestry"));
+    await this.#sink.document(imageKey(id, "json"), json);
+    this.#tally.images.copied++;
+  }
+
+  async #copyDocument(key: string): Promise<void> {
+    const [bytes, there] = await Promise.all([this.#from.documents.read(key), this.#to.documents.read(key)]);
+    if (bytes && !there?.equals(bytes)) await this.#sink.document(key, bytes);
+  }
+}
+
+/** Runs the work for the first who asks, and lets all others wait for that. */
+function once(work: () => Promise<void>): () => Promise<void> {
+  let run: Promise<void> | undefined;
+  return async () => {
+    run ??= work();
+    await run;
+  };
+}
+
+async function hashed(read: (hashing: Hashing) => Promise<AsyncIterator<Uint8Array>>): Promise<Digest> {
+  const hashing = new Hashing();
+  const bytes = await read(hashing);
+  while (!(await bytes.next()).done);
+  return hashing.digest();
+}
