@@ -1,12 +1,9 @@
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { expect } from "chai";
 import { pushImage, sampleLayer } from "../support/bridged-registry.ts";
 import { registryctl, succeeds } from "../support/cli.ts";
+import { startInherited, waysTo, type InheritedRegistry } from "../support/inherited-registry.ts";
 import { digestOf, imageType, indexType, pushBlob, pushManifest, type PushedManifest } from "../support/oci-image.ts";
-import { oldStore, writeStore } from "../support/old-store.ts";
-import { freePort, removeFolder, temporaryFolder } from "../support/program.ts";
-import { startRegistry, type RegistryServer } from "../support/registry-server.ts";
+import type { RegistryServer } from "../support/registry-server.ts";
 import { smallChain } from "../support/v1-images.ts";
 import type { V1Image } from "../support/v1-client.ts";
 
@@ -30,6 +27,7 @@ interface Report {
 
 describe("registryctl inspect", function () {
   this.timeout(60_000);
+  let registry: InheritedRegistry;
   let cwd: string;
   let server: RegistryServer;
   let image: PushedManifest;
@@ -37,13 +35,8 @@ describe("registryctl inspect", function () {
   let chain: readonly V1Image[];
   const common = sampleLayer("common");
   before(async () => {
-    cwd = await temporaryFolder();
-    await writeStore(join(cwd, "data"), oldStore("0.9.1", 3).files);
-    await writeFile(
-      join(cwd, "config.yml"),
-      `dev: { storage: local, storage_path: ${cwd}/data, http: { port: ${await freePort()} } }`,
-    );
-    server = await startRegistry({ storage: "local", storage_path: join(cwd, "data") });
+    registry = await startInherited(3);
+    ({ folder: cwd, server } = registry);
     image = await pushImage(server.client, "team/app", "1.0", [common, sampleLayer("one")]);
     const other = await pushImage(server.client, "team/app", "2.0", [common, sampleLayer("two")]);
     const platforms = { amd64: image, arm64: other };
@@ -63,15 +56,10 @@ describe("registryctl inspect", function () {
     await server.client.push("team/app", "old", chain);
   });
   after(async () => {
-    await server.close();
-    await removeFolder(cwd);
+    await registry.close();
   });
 
-  const ways = {
-    "over HTTP": () => ["--url", server.url],
-    "from the storage": () => ["--config", "config.yml"],
-  } as const;
-  for (const [way, args] of Object.entries(ways)) {
+  for (const { way, args } of waysTo(() => registry)) {
     const inspect = async (name: string) =>
       JSON.parse(await succeeds(["inspect", name, "--json", ...args()], { cwd })) as Report;
 

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { pushImage, sampleLayer } from "../support/bridged-registry.ts";
 import { registryctl, succeeds } from "../support/cli.ts";
+import { startInherited, waysTo, type InheritedRegistry } from "../support/inherited-registry.ts";
 import { indexType, pushManifest } from "../support/oci-image.ts";
-import { fingerprints, oldStore, writeStore } from "../support/old-store.ts";
-import { freePort, removeFolder, temporaryFolder } from "../support/program.ts";
-import { startRegistry, type RegistryServer } from "../support/registry-server.ts";
+import { fingerprints } from "../support/old-store.ts";
+import type { RegistryServer } from "../support/registry-server.ts";
 import { smallChain } from "../support/v1-images.ts";
 
 interface Tags {
@@ -23,20 +23,13 @@ interface Tags {
 
 describe("registryctl ls", function () {
   this.timeout(60_000);
+  let registry: InheritedRegistry;
   let cwd: string;
   let server: RegistryServer;
   before(async () => {
-    cwd = await temporaryFolder();
-    await writeStore(join(cwd, "data"), oldStore("0.9.1", 5).files);
+    registry = await startInherited(5);
+    ({ folder: cwd, server } = registry);
     await writeFile(join(cwd, "data/repositories/library/ubuntu/tag_gone"), "9".repeat(64));
-    await writeFile(
-      join(cwd, "config.yml"),
-      `dev: { storage: local, storage_path: ${cwd}/data, http: { port: ${await freePort()} } }`,
-    );
-    server = await startRegistry({
-      ...{ storage: "local", storage_path: join(cwd, "data"), search_backend: "database" },
-      sqlalchemy_index_database: `sqlite:///${cwd}/search.db`,
-    });
     const one = await pushImage(server.client, "team/app", "1.0", [sampleLayer("one")]);
     const manifests = [
       {
@@ -56,15 +49,10 @@ describe("registryctl ls", function () {
     await server.client.push("team/app", "old", await smallChain(2));
   });
   after(async () => {
-    await server.close();
-    await removeFolder(cwd);
+    await registry.close();
   });
 
-  const ways = {
-    "over HTTP": () => ["--url", server.url],
-    "from the storage": () => ["--config", "config.yml"],
-  } as const;
-  for (const [way, args] of Object.entries(ways)) {
+  for (const { way, args } of waysTo(() => registry)) {
     it(`lists all repositories ${way}, those that V2 can't spell too`, async () => {
       const { code, stdout, stderr } = await registryctl(["ls", ...args()], { cwd });
       expect(code).to.equal(0);

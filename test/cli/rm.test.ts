@@ -1,13 +1,10 @@
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { pushImage, sampleLayer } from "../support/bridged-registry.ts";
 import { registryctl, succeeds } from "../support/cli.ts";
+import { startInherited, waysTo, type InheritedRegistry } from "../support/inherited-registry.ts";
 import { needs } from "../support/needs.ts";
-import { oldStore, writeStore } from "../support/old-store.ts";
-import { freePort, removeFolder, temporaryFolder } from "../support/program.ts";
-import { startRegistry, type RegistryServer } from "../support/registry-server.ts";
+import type { RegistryServer } from "../support/registry-server.ts";
 import { TerminalSession } from "../support/terminal.ts";
 import { smallChain } from "../support/v1-images.ts";
 
@@ -15,22 +12,17 @@ const bin = fileURLToPath(new URL("../../bin/registryctl.js", import.meta.url));
 
 describe("registryctl rm", function () {
   this.timeout(60_000);
+  let registry: InheritedRegistry;
   let cwd: string;
   let server: RegistryServer;
   beforeEach(async () => {
-    cwd = await temporaryFolder();
-    await writeStore(join(cwd, "data"), oldStore("0.9.1", 10).files);
-    await writeFile(
-      join(cwd, "config.yml"),
-      `dev: { storage: local, storage_path: ${cwd}/data, http: { port: ${await freePort()} } }`,
-    );
-    server = await startRegistry({ storage: "local", storage_path: join(cwd, "data") });
+    registry = await startInherited(10);
+    ({ folder: cwd, server } = registry);
     await pushImage(server.client, "team/app", "1.0", [sampleLayer("one")]);
     await server.client.push("team/app", "old", await smallChain(1));
   });
   afterEach(async () => {
-    await server.close();
-    await removeFolder(cwd);
+    await registry.close();
   });
   const statuses = async (repository: string, tag: string) => {
     const v2 = await server.client.send("GET", `/v2/${repository}/manifests/${encodeURIComponent(tag)}`);
@@ -38,11 +30,7 @@ describe("registryctl rm", function () {
     return [v2.status, v1.status];
   };
 
-  const ways = {
-    "over HTTP": () => ["--url", server.url],
-    "in the storage": () => ["--config", "config.yml"],
-  } as const;
-  for (const [way, args] of Object.entries(ways)) {
+  for (const { way, args } of waysTo(() => registry)) {
     for (const tag of ["1.0", "old"]) {
       it(`removes a tag in both protocols ${way}: ${tag}`, async () => {
         expect(await statuses("team/app", tag)).to.deep.equal([200, 200]);
