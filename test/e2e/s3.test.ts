@@ -7,11 +7,12 @@ import { expect } from "chai";
 import { openS3 } from "../../src/drivers/storage/s3.ts";
 import { ContainerTools, needsContainerTools } from "../support/container-tools.ts";
 import { endOfSuite } from "../support/end-of-suite.ts";
-import { RadosGateway } from "../support/radosgw.ts";
+import { startProxiedBucket } from "../support/proxied-bucket.ts";
+import type { RadosGateway } from "../support/radosgw.ts";
 import { RegistryProcess } from "../support/registry-process.ts";
 import { s3Flavor, s3Settings } from "../support/s3-server.ts";
 import { source } from "../support/storage-content.ts";
-import { TcpProxy } from "../support/tcp-proxy.ts";
+import type { TcpProxy } from "../support/tcp-proxy.ts";
 import { imageOf, smallChain } from "../support/v1-images.ts";
 
 const mebibyte = 1_048_576;
@@ -27,11 +28,7 @@ describe("a registry on s3", function () {
   const atEnd = endOfSuite();
 
   before(async function () {
-    server = await RadosGateway.start(this);
-    atEnd(() => server.stop());
-    proxy = await TcpProxy.start(server.port);
-    atEnd(() => proxy.stop());
-    bucket = await server.newBucket();
+    ({ server, proxy, bucket } = await startProxiedBucket(this, atEnd));
     registry = await RegistryProcess.start(s3Flavor(server, bucket, proxy.port));
     atEnd(() => registry.remove());
   });

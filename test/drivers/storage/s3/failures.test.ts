@@ -7,7 +7,8 @@ import { DriverError } from "../../../../src/drivers/storage/errors.ts";
 import { retried } from "../../../../src/drivers/storage/retried.ts";
 import { endOfSuite } from "../../../support/end-of-suite.ts";
 import { until } from "../../../support/program.ts";
-import { RadosGateway } from "../../../support/radosgw.ts";
+import { startProxiedBucket } from "../../../support/proxied-bucket.ts";
+import type { RadosGateway } from "../../../support/radosgw.ts";
 import { s3Settings } from "../../../support/s3-server.ts";
 import {
   bufferBytes,
@@ -21,7 +22,7 @@ import {
   repeated,
   source,
 } from "../../../support/storage-content.ts";
-import { TcpProxy } from "../../../support/tcp-proxy.ts";
+import type { TcpProxy } from "../../../support/tcp-proxy.ts";
 
 const mebibyte = 1_048_576;
 const block = Buffer.alloc(65_536, "failures ");
@@ -42,11 +43,7 @@ describe("s3 when things go wrong", function () {
   const atEnd = endOfSuite();
 
   before(async function () {
-    server = await RadosGateway.start(this);
-    atEnd(() => server.stop());
-    proxy = await TcpProxy.start(server.port);
-    atEnd(() => proxy.stop());
-    bucket = await server.newBucket();
+    ({ server, proxy, bucket } = await startProxiedBucket(this, atEnd));
     driver = await openS3(s3Settings(server, bucket, proxy.port), tuning);
     atEnd(() => driver.close());
     await driver.write("large", repeated(block, 24 * mebibyte));

@@ -10,10 +10,11 @@ import { connect } from "../../../../src/drivers/storage/s3/connect.ts";
 import { selfSigned } from "../../../support/certificate.ts";
 import { endOfSuite } from "../../../support/end-of-suite.ts";
 import { needs } from "../../../support/needs.ts";
-import { RadosGateway } from "../../../support/radosgw.ts";
+import { startProxiedBucket } from "../../../support/proxied-bucket.ts";
+import type { RadosGateway } from "../../../support/radosgw.ts";
 import { s3Settings } from "../../../support/s3-server.ts";
 import { bytesOf, hashOf, namesOf, outcome, put, repeated, source } from "../../../support/storage-content.ts";
-import { TcpProxy } from "../../../support/tcp-proxy.ts";
+import type { TcpProxy } from "../../../support/tcp-proxy.ts";
 import { removeFolder, temporaryFolder, until } from "../../../support/program.ts";
 
 const mebibyte = 1_048_576;
@@ -28,11 +29,7 @@ describe("what s3 asks of a server", function () {
   const atEnd = endOfSuite();
 
   before(async function () {
-    server = await RadosGateway.start(this);
-    atEnd(() => server.stop());
-    proxy = await TcpProxy.start(server.port);
-    atEnd(() => proxy.stop());
-    bucket = await server.newBucket();
+    ({ server, proxy, bucket } = await startProxiedBucket(this, atEnd));
     driver = await openS3(s3Settings(server, bucket, proxy.port), { copyLimit: 6 * mebibyte, copyPart: 5 * mebibyte });
     atEnd(() => driver.close());
   });
