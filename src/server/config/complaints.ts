@@ -36,7 +36,7 @@ export function complaintsAbout(
           ? { problem: "is missing", remedy: `Add ${key.split(".").at(-1) ?? key}: ${words}.` }
           : {
               problem: isSecret(schema, issue.path)
-                ? `the value is not ${words}`
+                ? `the value is not ${reason(issue, expected) === "" ? words : "of the right form"}`
                 : `${shown(value)} is not ${words}${reason(issue, expected)}`,
               remedy: `${meant(expected, value)}${instruction(place, words)}`,
             }),

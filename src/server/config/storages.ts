@@ -48,7 +48,9 @@ export function optionsOfOthers(name: string): ReadonlySet<string> {
     ...[...storageDefinitions, ...addedStorages().values()].flatMap(({ options }) => Object.keys(options.shape)),
     ...Object.values(absentStorages).flatMap(({ options }) => options),
   ];
-  return new Set(others.filter((option) => !own.has(option) && option !== "storage_path"));
+  // Ours are used to it, whether they need it or not.
+  const isOurs = !addedStorages().has(name);
+  return new Set(others.filter((option) => !own.has(option) && (option !== "storage_path" || !isOurs)));
 }
 
 /** The options of a storage that configuration files name but this version doesn't have. */
