@@ -1,0 +1,32 @@
+import type { Context } from "mocha";
+import { openSwift } from "../../../../src/drivers/storage/swift.ts";
+import { describeStorage } from "../../../support/storage-conformance.ts";
+import { startCeph, startSwift, startSwiftWithKeystone, type SwiftCloud } from "../../../support/swift-cloud.ts";
+
+interface Dialect {
+  readonly start: (context: Context) => Promise<SwiftCloud>;
+  /** Entries in a page. */
+  readonly pageSize: number;
+  readonly many: number;
+}
+
+const dialects: Readonly<Record<string, Dialect>> = {
+  "swift on Swift": { start: startSwift, pageSize: 20, many: 53 },
+  "swift on Swift with Keystone": { start: startSwiftWithKeystone, pageSize: 20, many: 53 },
+  "swift on Ceph": { start: startCeph, pageSize: 1_000, many: 1_117 },
+};
+
+for (const [name, { start, pageSize, many }] of Object.entries(dialects)) {
+  let cloud: SwiftCloud | undefined;
+  describeStorage(
+    name,
+    async (context) => {
+      cloud = await start(context);
+      return await openSwift(cloud.settings(), { pageSize });
+    },
+    async () => {
+      await cloud?.stop();
+    },
+    { many },
+  );
+}
