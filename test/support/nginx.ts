@@ -46,7 +46,7 @@ export class Nginx {
     await writeFile(
       join(this.folder, "nginx.conf"),
       `daemon off; worker_processes 1; pid nginx.pid; ${root ? "user root;" : ""}
-events { worker_connections 256; }
+events { worker_connections 1024; }
 http {
   access_log access.log;
   ${temporary.map((name) => `${name}_temp_path tmp/${name};`).join(" ")}

@@ -11,6 +11,8 @@ export interface Conformance {
   readonly inMemory?: boolean;
   /** How many objects are many, where each takes its time: it should be more than the backend lists at once. */
   readonly many?: number;
+  /** Names with ends of lines can't be kept: such keys are INVALID_KEY. */
+  readonly oneLine?: boolean;
 }
 
 /** Hands a test the driver, and a prefix that no other test uses. */
@@ -50,7 +52,7 @@ export function describeStorage(
       await close?.();
     });
 
-    describeContent(subject);
+    describeContent(subject, conformance);
     describeLargeObjects(subject, conformance);
     describeListing(subject, conformance);
     describeChanges(subject);

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { expect } from "chai";
 import { seededRandom } from "./random.ts";
-import type { Subject } from "../conformance.ts";
+import type { Conformance, Subject } from "../conformance.ts";
 import {
   broken,
   bytesOf,
@@ -18,7 +18,7 @@ import {
 } from "./probing.ts";
 
 /** What is written is what is read, or nothing was written. */
-export function describeContent(subject: Subject): void {
+export function describeContent(subject: Subject, { oneLine = false }: Conformance): void {
   describe("an object", () => {
     it("is what its source yielded, in one piece or in many, with its size said beforehand or not", async () => {
       const { driver } = subject;
@@ -74,11 +74,12 @@ export function describeContent(subject: Subject): void {
     it("may have any name that is text", async () => {
       const { driver } = subject;
       const area = subject.area();
-      const names = ["with space", "50%25", "a+b", "q?x=1&y", "#", "'\"`$", "back\\slash", "~", ".hidden", "...", "-", "\u{1f600}", "ünï", "日本", "tab\tline\n", ":", "x".repeat(255)]; // prettier-ignore
+      const names = ["with space", "50%25", "a+b", "q?x=1&y", "#", "'\"`$", "back\\slash", "~", ".hidden", "...", "-", "\u{1f600}", "ünï", "日本", "tab\t", ...(oneLine ? [] : ["line\n"]), ":", "x".repeat(255)]; // prettier-ignore
       for (const name of names) await put(driver, `${area}/${name}/${name}`, name);
       for (const name of names) expect(await textOf(driver, `${area}/${name}/${name}`)).to.equal(name);
       expect(await namesOf(driver, area)).to.have.members(names);
       expect(await keysOf(driver, area)).to.have.members(names.map((name) => `${area}/${name}/${name}`));
+      if (oneLine) expect(await outcome(put(driver, `${area}/line\n`, "x"))).to.equal("INVALID_KEY");
     });
 
     it("is another one when its name differs by case alone", async () => {

@@ -30,6 +30,7 @@ export class Bucket {
   readonly #transport: Transport;
   readonly #prefix: string;
   readonly #encryption: Readonly<Record<string, string>>;
+  readonly #checkedName: (name: string) => string;
 
   constructor(parts: {
     readonly name: string;
@@ -39,8 +40,11 @@ export class Bucket {
     readonly transport: Transport;
     readonly tuning: Tuning;
     readonly options?: OptionNames;
+    /** Answers the name, or throws where the server can't have such a name. */
+    readonly checkedName?: (name: string) => string;
   }) {
     this.name = parts.name;
+    this.#checkedName = parts.checkedName ?? ((name) => name);
     this.options = parts.options ?? s3Names;
     this.tuning = parts.tuning;
     this.#client = parts.client;
@@ -51,7 +55,7 @@ export class Bucket {
 
   /** The name that an object has in the bucket. */
   nameOf(key: string): string {
-    return this.#prefix + key;
+    return this.#checkedName(this.#prefix + key);
   }
 
   /** The key of the object of that name; undefined for what is not ours. */
