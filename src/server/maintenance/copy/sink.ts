@@ -1,9 +1,8 @@
-import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { StorageDriver } from "../../../drivers/storage/driver.ts";
 import { DriverError } from "../../../drivers/storage/errors.ts";
 import { SharedRuns } from "../../registry/bridge/shared-runs.ts";
-import { digestParts, Hashing, verified, type Digest } from "../../registry/digest.ts";
+import { digestOf, digestParts, Hashing, verified, type Digest } from "../../registry/digest.ts";
 import { Documents } from "../../registry/documents.ts";
 import { uploadKey } from "../../registry/paths.ts";
 
@@ -64,7 +63,8 @@ export class StoringSink implements CopySink {
 
   async contentReadBack(key: string, size: number, open: Opening): Promise<void> {
     await this.#runs.run(key, async () => {
-      const staged = uploadKey(randomUUID());
+      // Always the same one, so that a copy which goes on leaves nothing of the one that was killed.
+      const staged = uploadKey(digestParts(digestOf(Buffer.from(key))).hex);
       const { signal } = this.#options;
       await this.#tried(async (watched) => {
         const hashing = new Hashing();
