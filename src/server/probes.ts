@@ -68,9 +68,11 @@ function storageProbe(settings: Settings): Probe {
 
 /** Where the storage is, as far as one line can tell. */
 function subjectOf({ storage, ...settings }: Settings): string {
-  if (storage !== "s3") return storage;
-  const bucket = settings.s3_bucket ?? settings.boto_bucket ?? "";
-  return `s3, bucket ${bucket}${settings.boto_host === undefined ? "" : ` at ${settings.boto_host}`}`;
+  if (storage === "swift") return `swift, container ${settings.swift_container}, by ${settings.swift_authurl ?? ""}`;
+  if (storage !== "s3" && storage !== "gcs") return storage;
+  const named = storage === "s3" ? settings.s3_bucket : undefined;
+  const bucket = named ?? settings.boto_bucket ?? "";
+  return `${storage}, bucket ${bucket}${settings.boto_host === undefined ? "" : ` at ${settings.boto_host}`}`;
 }
 
 /**

@@ -1,10 +1,12 @@
 import type { StorageDefinition } from "./define.ts";
+import { gcs } from "./gcs.ts";
 import { local } from "./local.ts";
 import { memory } from "./memory.ts";
 import { s3 } from "./s3.ts";
+import { swift } from "./swift.ts";
 
 /** Every driver that `storage` can name. A new one is one line here. */
-export const storageDefinitions: readonly StorageDefinition[] = [local, memory, s3];
+export const storageDefinitions: readonly StorageDefinition[] = [local, memory, s3, gcs, swift];
 
 /** Drivers by others, by the name that the configuration has for them. */
 const foreign = new Map<string, StorageDefinition>();

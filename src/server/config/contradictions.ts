@@ -20,6 +20,8 @@ export function contradictions(settings: Settings, places: ReadonlyMap<string, P
     });
   }
   if (settings.storage === "s3") found.push(...lacksOfS3(settings, places));
+  if (settings.storage === "gcs") found.push(...lacksOfGcs(settings, places));
+  if (settings.storage === "swift") found.push(...lacksOfSwift(settings, places));
   return found;
 }
 
@@ -31,12 +33,44 @@ function lacksOfS3(settings: Settings, places: ReadonlyMap<string, Place>): read
     const remedy = "Name the bucket that images are kept in; the sample reads it from AWS_BUCKET.";
     found.push({ ...at("s3_bucket", places), problem: "is missing", remedy });
   }
-  if ((access === undefined) !== (secret === undefined)) {
-    const [missing, there] = access === undefined ? ["access", "secret"] : ["secret", "access"];
-    const remedy = `Set s3_${missing}_key too, or neither: then keys are looked for where boto and AWS keep them.`;
-    found.push({ ...at(`s3_${missing}_key`, places), problem: `is missing beside s3_${there}_key`, remedy });
-  }
-  return found;
+  return [...found, ...halfOfPair("s3", access, secret, "boto and AWS keep them", places)];
+}
+
+/** As for S3. What tokens are asked for with may come from elsewhere. */
+function lacksOfGcs(settings: Settings, places: ReadonlyMap<string, Place>): readonly Complaint[] {
+  const { boto_bucket: bucket, gs_access_key: access, gs_secret_key: secret, oauth2 } = settings;
+  const remedy = "Name the bucket that images are kept in; the sample reads it from GCS_BUCKET.";
+  const missing = { ...at("boto_bucket", places), problem: "is missing", remedy };
+  return [
+    ...(bucket === undefined ? [missing] : []),
+    ...(oauth2 ? [] : halfOfPair("gs", access, secret, "boto keeps them", places)),
+  ];
+}
+
+function halfOfPair(
+  prefix: "s3" | "gs",
+  access: string | undefined,
+  secret: string | undefined,
+  elsewhere: string,
+  places: ReadonlyMap<string, Place>,
+): readonly Complaint[] {
+  if ((access === undefined) === (secret === undefined)) return [];
+  const [missing, there] = access === undefined ? ["access", "secret"] : ["secret", "access"];
+  const remedy = `Set ${prefix}_${missing}_key too, or neither: then keys are looked for where ${elsewhere}.`;
+  const problem = `is missing beside ${prefix}_${there}_key`;
+  return [{ ...at(`${prefix}_${missing}_key`, places), problem, remedy }];
+}
+
+/** What no token can be had without. */
+function lacksOfSwift(settings: Settings, places: ReadonlyMap<string, Place>): readonly Complaint[] {
+  const needed = {
+    swift_authurl: "Say where tokens come from; the sample reads it from OS_AUTH_URL.",
+    swift_user: "Name the user; the sample reads it from OS_USERNAME.",
+    swift_password: "Set the password; the sample reads it from OS_PASSWORD.",
+  } as const;
+  const keys = ["swift_authurl", "swift_user", "swift_password"] as const;
+  const missing = keys.filter((key) => settings[key] === undefined);
+  return missing.map((key) => ({ ...at(key, places), problem: "is missing", remedy: needed[key] }));
 }
 
 /** Values that can be served but are hardly what is wanted. */

@@ -166,7 +166,9 @@ const booleans: ReadonlyMap<string, boolean> = new Map([
  * those that every program reads its AWS keys from.
  */
 function isServerVariable(name: string): boolean {
-  return /^(REGISTRY|GUNICORN)_|^AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN)$/.test(name);
+  return /^(REGISTRY|GUNICORN)_|^AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN)$|^OAUTH2_CLIENT_(ID|SECRET)$/.test(
+    name,
+  );
 }
 
 function originOf({ variable, unset }: ResolvedScalar): Partial<Place> {

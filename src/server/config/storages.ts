@@ -1,11 +1,13 @@
 import { z } from "zod";
 import { option } from "../../drivers/option.ts";
+import { gcsOptions } from "../../drivers/storage/gcs/options.ts";
 import { addedStorages, findStorage, storageDefinitions } from "../../drivers/storage/index.ts";
 import { s3Options } from "../../drivers/storage/s3/options.ts";
+import { swiftOptions } from "../../drivers/storage/swift/options.ts";
 import { defaultOf, fieldsOf } from "./schema-walk.ts";
 import { kind, size } from "./values.ts";
 
-const storageNames = ["local", "memory", "s3"] as const;
+const storageNames = ["local", "memory", "s3", "gcs", "swift"] as const;
 
 /** The options that say where images are kept. */
 export const storageOptions = {
@@ -13,7 +15,7 @@ export const storageOptions = {
     z.enum([...storageNames, "file"]).transform((name): string => (name === "file" ? "local" : name)),
     {
       description:
-        "Where images are kept: local (also called file) is a folder, s3 a bucket of Amazon S3 or of another server that speaks its protocol, memory forgets everything at the end.",
+        "Where images are kept: local (also called file) is a folder, s3 a bucket of Amazon S3 or of another server that speaks its protocol, gcs one of Google Cloud Storage, swift a container of OpenStack Swift, memory forgets everything at the end.",
     },
   ),
   storage_path: option(kind(z.string().meta({ format: "path" }), "a path").default("/tmp/registry"), {
@@ -32,6 +34,8 @@ export const storageOptions = {
     env: ["STORAGE_SHARED"],
   }),
   ...s3Options,
+  ...gcsOptions,
+  ...swiftOptions,
 };
 
 /** The defaults that a storage has of its own, for options that several have: the storage's name is as written. */
@@ -60,23 +64,9 @@ export interface AbsentStorage {
   readonly options: readonly string[];
 }
 
-const swift = [
-  "swift_authurl",
-  "swift_container",
-  "swift_user",
-  "swift_password",
-  "swift_tenant_name",
-  "swift_region_name",
-  "swift_auth_version",
-  "swift_cacert",
-  "swift_object_storage_url",
-];
-
 /** Storages that files of the original choose: their options are no mistakes, but choosing one is. */
 export const absentStorages: Readonly<Record<string, AbsentStorage>> = {
-  gcs: { planned: true, options: ["gs_access_key", "gs_secret_key", "gs_secure", "oauth2"] },
-  swift: { planned: true, options: swift },
-  glance: { planned: true, options: ["storage_alternate", ...swift] },
+  glance: { planned: true, options: ["storage_alternate"] },
   elliptics: {
     planned: true,
     options: [

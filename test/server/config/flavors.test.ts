@@ -56,6 +56,9 @@ describe("a flavor", () => {
       v1_platform: "linux/amd64",
       s3_encrypt: true,
       s3_secure: true,
+      gs_secure: true,
+      oauth2: false,
+      swift_container: "dev_container",
       boto_debug: 0,
     });
   });
@@ -158,7 +161,12 @@ describe("the complaints about a flavor", () => {
     [
       "no storage",
       "dev: {debug: true}",
-      { line: 1, key: "storage", problem: /^is missing$/, remedy: /^Add storage: local, memory, s3 or file\.$/ },
+      {
+        line: 1,
+        key: "storage",
+        problem: /^is missing$/,
+        remedy: /^Add storage: local, memory, s3, gcs, swift or file\.$/,
+      },
     ],
     [
       "an unknown storage",
@@ -252,11 +260,11 @@ describe("the complaints about a flavor", () => {
     ],
     [
       "a storage of a later version",
-      "dev: {storage: gcs, gs_secure: REPLACEME, s3_secure: REPLACEME}",
+      "dev: {storage: elliptics, elliptics_groups: REPLACEME, s3_secure: REPLACEME}",
       {
         line: 1,
         key: "storage",
-        problem: /^this version of registryctl lacks the storage gcs$/,
+        problem: /^this version of registryctl lacks the storage elliptics$/,
         remedy: /storage: local/,
       },
     ],

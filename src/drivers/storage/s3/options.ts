@@ -12,19 +12,22 @@ const callingFormats = [
 /** Options that tell of the bucket and the server, whichever dialect of S3 it speaks; named after the boto library. */
 export const botoOptions = {
   boto_bucket: option(z.string().min(1).optional(), {
-    description: "Another name of s3_bucket, and the bucket of storage gcs.",
-    env: ["AWS_BUCKET"],
+    description: "The bucket of storage gcs, which has to exist, and another name of s3_bucket.",
+    env: ["AWS_BUCKET", "GCS_BUCKET"],
   }),
   boto_host: option(
     z
       .string()
       .regex(/^([\w.-]+|[\da-f:]+)$/i)
       .optional(),
-    { description: "The host of a server that is not Amazon's, such as a Ceph gateway.", env: ["AWS_HOST"] },
+    {
+      description: "The host of a server that is not Amazon's or Google's own, such as a Ceph gateway.",
+      env: ["AWS_HOST", "GCS_HOST"],
+    },
   ),
   boto_port: option(z.int().min(1).max(65_535).optional(), {
-    description: "Its port; else 443, or 80 where s3_secure is off.",
-    env: ["AWS_PORT"],
+    description: "Its port; else 443, or 80 where s3_secure or gs_secure is off.",
+    env: ["AWS_PORT", "GCS_PORT"],
   }),
   boto_calling_format: option(z.enum(callingFormats).optional(), {
     description:
