@@ -270,8 +270,8 @@ describe("the complaints about a flavor", () => {
     ],
     [
       "a storage from the environment",
-      "dev: {storage: '_env:S:swift'}",
-      { line: 1, key: "storage", problem: /lacks the storage swift/, remedy: /local/ },
+      "dev: {storage: '_env:S:glance'}",
+      { line: 1, key: "storage", problem: /lacks the storage glance/, remedy: /local/ },
     ],
     [
       "a storage that never comes",
