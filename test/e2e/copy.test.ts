@@ -257,8 +257,11 @@ describe("copying a store", function () {
       await rm(join(damaged, "images"), { recursive: true });
       await cp(join(source.store, "images"), join(damaged, "images"), { recursive: true });
       await copied(config, 0);
-      const names = async (root: string) => (await objects(root)).filter((line) => !/_registryctl\/layers\//.test(line)); // prettier-ignore
-      expect(await names(target("rest"))).to.deep.equal(await names(target("whole")));
+      const undamaged = await configure(local(source.store), local(target("undamaged")), "undamaged");
+      await copied(undamaged, 0);
+      // Servers that were asked for tags of V1 have made manifests of them meanwhile.
+      const names = (await objects(target("undamaged"))).filter((line) => !line.startsWith("_registryctl/"));
+      expect(await objects(target("rest"))).to.include.members(names);
       // What is damaged in the target is found and mended, when it is looked for.
       await flip(file(target("rest")));
       expect((await copied(config, 0)).blobs.repaired).to.equal(0);

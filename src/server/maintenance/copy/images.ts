@@ -159,7 +159,8 @@ export class ImageCopy {
     } catch (error) {
       if (isNotFound(error)) throw new NotCopied("layer-missing", `the layer of image ${id} is missing`, { image: id });
       if (!isWrong(error)) throw error;
-      throw new NotCopied("layer-damaged", `the layer of image ${id} is not what its checksum says`, { image: id }, { cause: error }); // prettier-ignore
+      const why = checksum ? "is not what its checksum says" : "was read back as something else";
+      throw new NotCopied("layer-damaged", `the layer of image ${id} ${why}`, { image: id }, { cause: error });
     }
     blobs[there === size ? "repaired" : "copied"]++;
     blobs.bytes += size;

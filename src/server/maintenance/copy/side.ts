@@ -14,7 +14,7 @@ export interface Side {
   readonly own: OwnParts;
 }
 
-export function sideOf({ driver, registry }: OpenedStore): Side {
+export function sideOf({ driver, registry }: Pick<OpenedStore, "driver" | "registry">): Side {
   const documents = new Documents(driver);
   const images = new Images(driver, documents);
   return { driver, documents, images, records: new BridgeRecords(documents), own: registry.own };
