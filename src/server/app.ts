@@ -23,6 +23,7 @@ import type { Log } from "./log.ts";
 import { LayerAnalysis } from "./registry/layers/analysis.ts";
 import { readPrivilegedKey } from "./pem.ts";
 import { reapUploads } from "./registry/reaper.ts";
+import type { Turns } from "./registry/keyed-lock.ts";
 import { createRegistry, type Registry } from "./registry/registry.ts";
 import type { App } from "./run.ts";
 import { openStore, translateStorageErrors, type Store } from "./store.ts";
@@ -50,6 +51,8 @@ export interface AppEnvironment {
   /** What `_ping` tells when `debug` is on. */
   readonly debug: Readonly<Record<string, unknown>>;
   readonly log: Log;
+  /** Taken by what changes the same document of the store. */
+  readonly turns: Turns;
   /** What the process may remember of the store, and how the others learn of what it changes. */
   readonly coherence: Coherence;
 }
@@ -90,6 +93,7 @@ export async function createApp(settings: Settings, environment: AppEnvironment)
       driver: store.driver,
       events,
       analysis,
+      turns: environment.turns,
       limits: { maxSize: settings.http.max_layer_size, maxAge: abandonedHours },
       allowSparseIndexes: settings.allow_sparse_indexes,
       v1Platform: settings.v1_platform,

@@ -6,6 +6,7 @@ import type { Claim, Member } from "../drivers/storage/claim.ts";
 import { alone, type Coherence } from "../drivers/storage/coherence.ts";
 import { coherenceOf, logOthers, type Companions } from "./coherence.ts";
 import type { Log } from "./log.ts";
+import { KeyedLock, type Turns } from "./registry/keyed-lock.ts";
 import { listen, removeStaleSocket, type Handler, type ListenOptions } from "./server.ts";
 import { asWorker, supervise } from "./workers.ts";
 
@@ -24,6 +25,7 @@ export interface AppContext {
   readonly isFirst: boolean;
   readonly log: Log;
   readonly coherence: Coherence;
+  readonly turns: Turns;
 }
 
 /** How to run. `stop` ends it in order, as the first signal does; `cut` at once, as the second one may. */
@@ -54,27 +56,33 @@ const closeTimeout = 10_000;
 export async function runServer(options: RunOptions): Promise<number> {
   const { log, stop, cut = new AbortController().signal, onListening } = options;
   if (cluster.isWorker) {
-    return await asWorker({ stop, cut }, async ({ group, slot, companions, ...signals }, ready) => {
+    return await asWorker({ stop, cut }, async ({ group, slot, companions, turns, ...signals }, ready) => {
       const worker = { ...options, ...signals, log: log.child({ worker: slot }), onListening: ready };
-      await serve(worker, { group, slot }, companions);
+      await serve(worker, { group, slot }, { companions, turns });
     });
   }
   await removeStaleSocket(options.listen.host);
   const workers = options.workers === "auto" ? availableParallelism() : options.workers;
   if (workers > 1) return await supervise({ ...options, cut, workers });
   const single = { ...options, cut, onListening: (url: string) => onListening?.(url) };
-  await serve(single, { group: randomUUID(), slot: 0 }, alone);
+  await serve(single, { group: randomUUID(), slot: 0 }, { companions: alone, turns: new KeyedLock() });
   return 0;
 }
 
 type ServeOptions = Omit<RunOptions, "workers"> & Required<Pick<RunOptions, "cut" | "onListening">>;
 
+/** How a process goes together with the others of its server. */
+interface Others {
+  readonly companions: Companions;
+  readonly turns: Turns;
+}
+
 async function serve(
   { createApp, claim, stop, cut, log, ...options }: ServeOptions,
   member: Member,
-  companions: Companions,
+  others: Others,
 ): Promise<void> {
-  const starting = open({ createApp, claim, log }, member, companions);
+  const starting = open({ createApp, claim, log }, member, others);
   const app = await Promise.race([starting, aborted(stop)]);
   if (!app) {
     starting.then(async (late) => {
@@ -110,13 +118,13 @@ async function serve(
 async function open(
   { createApp, claim, log }: Pick<ServeOptions, "createApp" | "claim" | "log">,
   member: Member,
-  companions: Companions,
+  { companions, turns }: Others,
 ): Promise<App> {
   const held = await claim(member);
   const isFirst = member.slot === 0;
   if (held && isFirst) logOthers(held, log);
   try {
-    const app = await createApp({ isFirst, log, coherence: coherenceOf(held, companions) });
+    const app = await createApp({ isFirst, log, coherence: coherenceOf(held, companions), turns });
     return {
       handler: app.handler,
       drain: () => {

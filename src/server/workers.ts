@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { milliseconds } from "./http/timeout.ts";
 import type { Log } from "./log.ts";
 import { Announcer, Exchange, type Line } from "./worker-coherence.ts";
+import { TurnTaking, WorkerTurns, type TurnLine } from "./worker-turns.ts";
 
 /** What the supervising process needs to know. Times in seconds. */
 export interface SuperviseOptions {
@@ -19,6 +20,7 @@ export interface Assignment {
   readonly group: string;
   readonly slot: number;
   readonly companions: Announcer;
+  readonly turns: WorkerTurns;
   readonly stop: AbortSignal;
   readonly cut: AbortSignal;
 }
@@ -55,14 +57,17 @@ export async function asWorker(
   if (!worker) throw new Error("This process is no worker");
   const stop = new AbortController();
   const cut = new AbortController();
-  const companions = new Announcer((message) => {
+  const send = (message: object): void => {
     // Without the supervisor this process ends by itself.
     if (worker.isConnected()) worker.send(message, () => undefined);
-  });
+  };
+  const companions = new Announcer(send);
+  const turns = new WorkerTurns(send);
   try {
     const place = await new Promise<Pick<Assignment, "group" | "slot">>((resolve) => {
       worker.on("message", (message: unknown) => {
         companions.receive(message);
+        turns.receive(message);
         if (isMessage(message, "begin")) resolve({ group: message.group ?? "", slot: message.slot ?? 0 });
         if (isMessage(message, "stop")) stop.abort();
         if (isMessage(message, "cut")) cut.abort();
@@ -72,6 +77,7 @@ export async function asWorker(
     const assignment = {
       ...place,
       companions,
+      turns,
       stop: AbortSignal.any([signals.stop, stop.signal]),
       cut: AbortSignal.any([signals.cut, cut.signal]),
     };
@@ -107,6 +113,7 @@ class Supervisor {
   readonly #slots: readonly Slot[];
   readonly #group = randomUUID();
   readonly #exchange = new Exchange();
+  readonly #turns = new TurnTaking();
   #served = false;
   #stopping = false;
   #exitCode = 0;
@@ -136,6 +143,7 @@ class Supervisor {
     const line = lineTo(worker);
     worker.on("message", (message: unknown) => {
       this.#exchange.receive(line, message);
+      this.#turns.receive(line, message);
       if (isMessage(message, "hello")) {
         this.#exchange.join(line);
         this.#greet(worker, slot);
@@ -150,6 +158,7 @@ class Supervisor {
     });
     worker.once("exit", (code: number | null, signal: string | null) => {
       this.#exchange.leave(line);
+      this.#turns.leave(line);
       delete slot.worker;
       this.#ended(slot, code, signal);
     });
@@ -233,13 +242,13 @@ function kill(worker: Worker, seconds: number): void {
 }
 
 /** A worker that is just ending can't be told anything; its exit is seen anyway. */
-function tell(worker: Worker, message: Message | Parameters<Line["send"]>[0]): void {
+function tell(worker: Worker, message: object): void {
   if (worker.isConnected()) worker.send(message);
 }
 
-function lineTo(worker: Worker): Line {
+function lineTo(worker: Worker): Line & TurnLine {
   return {
-    send: (message) => {
+    send: (message: object) => {
       tell(worker, message);
     },
     kill: () => {

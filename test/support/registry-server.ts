@@ -3,6 +3,7 @@ import { createApp } from "../../src/server/app.ts";
 import { settingsOf, type SettingsInput } from "../../src/server/config/schema.ts";
 import { createLog } from "../../src/server/log.ts";
 import { listen } from "../../src/server/server.ts";
+import { KeyedLock } from "../../src/server/registry/keyed-lock.ts";
 import { V1Client, type V1ClientOptions } from "./v1-client.ts";
 
 /** A registry served from this process. */
@@ -27,6 +28,7 @@ export async function startRegistry(settings: Partial<SettingsInput> = {}): Prom
     isFirst: true,
     debug: {},
     // Tests change files behind its back, and let others do so.
+    turns: new KeyedLock(),
     coherence: settings.storage === "local" ? amongStrangers : alone,
     log: createLog({ level: "debug", destination: { write: (line) => log.push(line) } }),
   });

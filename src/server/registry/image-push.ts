@@ -6,7 +6,7 @@ import type { LayerFacts } from "./bridge/layer-facts.ts";
 import { digestOf, Hashing } from "./digest.ts";
 import { isObject, parseJson, type Documents } from "./documents.ts";
 import type { Images, LayerRecord } from "./images.ts";
-import { KeyedLock } from "./keyed-lock.ts";
+import type { Turns } from "./keyed-lock.ts";
 import { LayerAnalysis } from "./layers/analysis.ts";
 import { sniffMediaType } from "./layers/compression.ts";
 import { isImageId, type ImageId } from "./names.ts";
@@ -54,7 +54,7 @@ export class ImagePush {
   readonly #blobs: Blobs;
   readonly #analysis: LayerAnalysis;
   readonly #layerFacts: LayerFacts;
-  readonly #lock = new KeyedLock();
+  readonly #turns: Turns;
 
   constructor(parts: {
     readonly driver: StorageDriver;
@@ -63,6 +63,7 @@ export class ImagePush {
     readonly blobs: Blobs;
     readonly analysis: LayerAnalysis;
     readonly layerFacts: LayerFacts;
+    readonly turns: Turns;
   }) {
     this.#driver = parts.driver;
     this.#documents = parts.documents;
@@ -70,6 +71,7 @@ export class ImagePush {
     this.#blobs = parts.blobs;
     this.#analysis = parts.analysis;
     this.#layerFacts = parts.layerFacts;
+    this.#turns = parts.turns;
   }
 
   /**
@@ -82,7 +84,7 @@ export class ImagePush {
       if (!(await this.#images.exists(parent))) throw new RegistryError("PARENT_UNKNOWN");
       if (!(await mayUse(parent))) throw new RegistryError("PARENT_UNAUTHORIZED");
     }
-    await this.#lock.run(id, async () => {
+    await this.#turns.run(id, async () => {
       await this.#writeDocument(document, [id, ...(parent === undefined ? [] : await this.#images.ancestry(parent))]);
     });
   }
@@ -94,7 +96,7 @@ export class ImagePush {
   async putWhole(document: ImageDocument, ancestry: readonly ImageId[], layer: LayerRecord): Promise<void> {
     const { id } = document;
     try {
-      await this.#lock.run(id, async () => {
+      await this.#turns.run(id, async () => {
         await this.#writeDocument(document, ancestry);
       });
       await this.#documents.write(layerRecordKey(id, layer.payload), JSON.stringify(layer));
@@ -165,7 +167,7 @@ export class ImagePush {
    * CHECKSUM_UNEXPECTED, LAYER_MISSING or CHECKSUM_MISMATCH; the image then stays in progress.
    */
   async putChecksum(id: ImageId, claimed: ClaimedChecksum): Promise<void> {
-    await this.#lock.run(id, async () => {
+    await this.#turns.run(id, async () => {
       const done = await this.#requirePushable(id, "CHECKSUM_UNEXPECTED");
       const record = await this.#claimedLayer(id, claimed);
       if (done) return;

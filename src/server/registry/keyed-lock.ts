@@ -1,5 +1,16 @@
+/** Who changes the same thing does it one after another: all that change a store should have the same turns. */
+export interface Turns {
+  /** Runs `task` when no other of the same key runs, in the order they came. A task must not wait for its own key. */
+  run<T>(key: string, task: () => Promise<T>): Promise<T>;
+}
+
+/** Turns at keys of one's own: a task that has such a turn may be waited for by one that has another at the same key. */
+export function turnsApart(turns: Turns, name: string): Turns {
+  return { run: async (key, task) => await turns.run(`${name} ${key}`, task) };
+}
+
 /** Runs tasks of the same key one after another, in the order they came; tasks of different keys at the same time. */
-export class KeyedLock {
+export class KeyedLock implements Turns {
   readonly #tails = new Map<string, Promise<unknown>>();
 
   async run<T>(key: string, task: () => Promise<T>): Promise<T> {

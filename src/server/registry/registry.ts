@@ -17,6 +17,7 @@ import { Documents } from "./documents.ts";
 import { FileLists } from "./file-lists.ts";
 import { ImagePush } from "./image-push.ts";
 import { Images } from "./images.ts";
+import { KeyedLock, turnsApart, type Turns } from "./keyed-lock.ts";
 import type { LayerAnalysis } from "./layers/analysis.ts";
 import { LinkedBlobs } from "./linked-blobs.ts";
 import { Manifests } from "./manifests.ts";
@@ -60,6 +61,8 @@ export interface RegistryParts {
   readonly events: Events;
   readonly analysis: LayerAnalysis;
   readonly limits: UploadLimits;
+  /** Taken by what reads, changes and writes one document; by default those of this process alone. */
+  readonly turns?: Turns;
   readonly allowSparseIndexes?: boolean;
   /** Which image of an index V1 clients are shown; linux/amd64 by default. */
   readonly v1Platform?: string;
@@ -69,16 +72,16 @@ export interface RegistryParts {
 
 /** Puts the core together. */
 export function createRegistry(parts: RegistryParts): Registry {
-  const { driver, events, analysis, limits, allowSparseIndexes = false } = parts;
+  const { driver, events, analysis, limits, turns = new KeyedLock(), allowSparseIndexes = false } = parts;
   const documents = new Documents(driver);
   const blobs = new Blobs(driver);
   const layerFacts = new LayerFacts({ driver, documents, blobs, analysis });
   const linkedBlobs = new LinkedBlobs({ driver, documents, blobs });
   const records = new BridgeRecords(documents);
-  const toV1 = v1Translation(parts, { driver, documents, blobs, analysis, layerFacts, records });
+  const toV1 = v1Translation(parts, { turns, driver, documents, blobs, analysis, layerFacts, records });
   const images = new Images(driver, documents, async (id) => await toV1.materialise(id));
   const ociTags = new OciTags(driver, documents);
-  const repositories = new Repositories({ driver, documents, events });
+  const repositories = new Repositories({ driver, documents, events, turns });
   const own = {
     repositories,
     tags: new Tags({ driver, documents, images, repositories }),
@@ -102,7 +105,7 @@ export function createRegistry(parts: RegistryParts): Registry {
   return {
     blobs,
     images,
-    push: new ImagePush({ driver, documents, images, blobs, analysis, layerFacts }),
+    push: new ImagePush({ driver, documents, images, blobs, analysis, layerFacts, turns }),
     layerFacts,
     fileLists: new FileLists({ driver, images, analysis }),
     ...shared,
@@ -132,5 +135,7 @@ function v1Translation(
   >,
 ): V1Translation {
   const images = new Images(parts.driver, parts.documents);
-  return new V1Translation({ ...parts, images, push: new ImagePush({ ...parts, images }), platform: v1Platform });
+  // A push of a V1 client may wait for a translation of the same image.
+  const push = new ImagePush({ ...parts, images, turns: turnsApart(parts.turns, "translation of") });
+  return new V1Translation({ ...parts, images, push, platform: v1Platform });
 }

@@ -3,7 +3,7 @@ import { RegistryError } from "../errors.ts";
 import type { Events } from "./events.ts";
 import { groups } from "./groups.ts";
 import { isObject, type Documents } from "./documents.ts";
-import { KeyedLock } from "./keyed-lock.ts";
+import type { Turns } from "./keyed-lock.ts";
 import { isImageId, repositoryOfFolders, repositoryText, type ImageId, type RepositoryName } from "./names.ts";
 import { repositoriesPrefix, repositoryFolders, repositoryKeys } from "./paths.ts";
 import { pythonJson } from "./python-json.ts";
@@ -19,12 +19,18 @@ export class Repositories {
   readonly #driver: StorageDriver;
   readonly #documents: Documents;
   readonly #events: Events;
-  readonly #lock = new KeyedLock();
+  readonly #turns: Turns;
 
-  constructor(parts: { readonly driver: StorageDriver; readonly documents: Documents; readonly events: Events }) {
+  constructor(parts: {
+    readonly driver: StorageDriver;
+    readonly documents: Documents;
+    readonly events: Events;
+    readonly turns: Turns;
+  }) {
     this.#driver = parts.driver;
     this.#documents = parts.documents;
     this.#events = parts.events;
+    this.#turns = parts.turns;
   }
 
   /** Whether V1 has anything of the repository. */
@@ -47,7 +53,7 @@ export class Repositories {
    */
   async putIndexImages(repository: RepositoryName, bytes: Buffer, list: readonly unknown[]): Promise<void> {
     const keys = repositoryKeys(repository, "_index_images");
-    await this.#lock.run(keys[0], async () => {
+    await this.#turns.run(keys[0], async () => {
       const stored = await this.#documents.readJson(...keys);
       const merged = Array.isArray(stored) ? pythonJson(mergedImages(list, stored)) : bytes;
       await this.#documents.write(keys[0], merged);
