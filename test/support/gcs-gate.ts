@@ -18,12 +18,12 @@ export class GoogleGate implements S3Server {
   readonly region = "auto";
   readonly port: number;
   readonly gateway: RadosGateway;
-  readonly #folder: string;
+  readonly folder: string;
   #nginx: Program | undefined;
 
   private constructor(gateway: RadosGateway, folder: string, port: number) {
     this.gateway = gateway;
-    this.#folder = folder;
+    this.folder = folder;
     this.port = port;
   }
 
@@ -34,10 +34,7 @@ export class GoogleGate implements S3Server {
     const gate = new GoogleGate(gateway, await temporaryFolder("gcs-gate"), await freePort());
     try {
       const url = `http://127.0.0.1:${gate.port}`;
-      gate.#nginx = await new Nginx(gate.#folder).start(
-        refusals(gate.port, gateway.port),
-        async () => await fetch(url),
-      );
+      gate.#nginx = await new Nginx(gate.folder).start(refusals(gate.port, gateway.port), async () => await fetch(url));
     } catch (error) {
       await gate.stop();
       throw error;
@@ -57,10 +54,19 @@ export class GoogleGate implements S3Server {
     return await this.gateway.newBucket();
   }
 
+  /** Ends what is behind the gate as a power cut would. */
+  async kill(): Promise<void> {
+    await this.gateway.killGateway();
+  }
+
+  async restart(): Promise<void> {
+    await this.gateway.startGateway();
+  }
+
   async stop(): Promise<void> {
     await this.#nginx?.stop();
     await this.gateway.stop();
-    await removeFolder(this.#folder);
+    await removeFolder(this.folder);
   }
 }
 

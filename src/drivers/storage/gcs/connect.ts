@@ -1,4 +1,4 @@
-import { trust } from "../s3/connect.ts";
+import { trust } from "../s3/trust.ts";
 import { botoFiles, readBoto } from "../s3/credentials.ts";
 import type { Tuning } from "../s3/object-bucket.ts";
 import { Transport } from "../s3/transport.ts";

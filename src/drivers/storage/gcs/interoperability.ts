@@ -1,7 +1,7 @@
 import { Client } from "minio";
 import { DriverError } from "../errors.ts";
 import { Bucket } from "../s3/bucket.ts";
-import { trust } from "../s3/connect.ts";
+import { trust } from "../s3/trust.ts";
 import { botoFiles, givenKeys, readBoto, type BotoSettings, type Keys } from "../s3/credentials.ts";
 import { s3Names, type OptionNames } from "../s3/failure.ts";
 import type { Tuning } from "../s3/object-bucket.ts";

@@ -1,5 +1,5 @@
 import { DriverError } from "../errors.ts";
-import { prefixOf } from "../s3/connect.ts";
+import { prefixOf } from "../s3/prefix.ts";
 import type { BotoSettings } from "../s3/credentials.ts";
 import type { GcsSettings } from "./options.ts";
 

@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { Client, IamAwsProvider } from "minio";
 import { DriverError } from "../errors.ts";
 import { Bucket } from "./bucket.ts";
@@ -6,7 +5,9 @@ import { botoFiles, chooseKeys, readBoto, type BotoSettings } from "./credential
 import { driverError, ServerFailure, s3Names } from "./failure.ts";
 import type { Tuning } from "./object-bucket.ts";
 import type { S3Settings } from "./options.ts";
+import { prefixOf } from "./prefix.ts";
 import { Transport } from "./transport.ts";
+import { trust } from "./trust.ts";
 
 const amazon = "s3.amazonaws.com";
 /** How long the machine's role is waited for, in milliseconds: where there is none, nobody answers at all. */
@@ -57,11 +58,6 @@ export async function connect(
   return { bucket, transport };
 }
 
-/** What `storage_path` means as the beginning of names. */
-export function prefixOf(path: string): string {
-  return path.split("/").filter((part) => part !== "").join("/"); // prettier-ignore
-}
-
 interface Place {
   readonly host: string;
   readonly port: number | undefined;
@@ -84,20 +80,6 @@ function placeOf(settings: S3Settings, boto: BotoSettings): Place {
     region: settings.s3_region ?? named?.groups?.["region"] ?? (isAmazon ? undefined : "us-east-1"),
     pathStyle: format === undefined ? !isAmazon : !format.includes("Subdomain"),
   };
-}
-
-/** What boto's files say of certificates: they are where older installations name their own authority. */
-export async function trust({
-  Boto: boto = {},
-}: BotoSettings): Promise<{ readonly ca?: string; readonly verifies: boolean }> {
-  const verifies = !/^(false|no|off|0)$/i.test(boto["https_validate_certificates"] ?? "");
-  const file = boto["ca_certificates_file"];
-  if (!file || file === "system") return { verifies };
-  try {
-    return { ca: await readFile(file, "utf8"), verifies };
-  } catch (cause) {
-    throw new DriverError("REFUSED", `ca_certificates_file of boto's configuration can't be read: ${file}`, { cause });
-  }
 }
 
 /** Where Amazon keeps the bucket: its answers say so, also those that send us elsewhere. */
