@@ -2,6 +2,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { configJsonSchema } from "../src/server/config/json-schema.ts";
 import { commandReference } from "./commands.ts";
 import { errorReference } from "./errors.ts";
+import { pageWithFiles } from "./included.ts";
 import { configurationReference } from "./reference.ts";
 import { mirrorConfig, sampleConfig } from "./sample.ts";
 
@@ -12,6 +13,7 @@ const generated: Readonly<Record<string, () => string>> = {
   "docs/commands.md": commandReference,
   "docs/configuration.md": configurationReference,
   "docs/configuration.schema.json": () => `${JSON.stringify(configJsonSchema(), undefined, 2)}\n`,
+  "docs/drivers.md": () => pageWithFiles("docs/drivers.md"),
   "docs/errors.md": errorReference,
 };
 

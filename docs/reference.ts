@@ -49,6 +49,8 @@ prod:
   (\`AWS_ACCESS_KEY_ID\`, \`AWS_SECRET_ACCESS_KEY\`, \`AWS_SESSION_TOKEN\`), count even if the file doesn't mention them, in the
   order of the table; what the file says wins.
 - \`~\` and \`null\` make an option absent. A section without the option that turns it on is off.
+- **\`storage\`** may also be the name of a package, or the path of a module, with a driver that somebody else has made; its options then
+  stand beside those below ([drivers.md](drivers.md)).
 - **Paths** of keys, certificates and modules are relative to the configuration file's folder; \`storage_path\` and SQLite files, to the
   folder that the registry is started in: write them absolute.
 - **Nothing is ignored**: unknown options and wrong values are errors, reported all at once by \`registryctl check\`. An option that is
