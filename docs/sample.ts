@@ -119,6 +119,21 @@ const boto = {
   boto_calling_format: "_env:AWS_CALLING_FORMAT",
 };
 
+/** Who asks an OpenStack cloud. */
+const identity = {
+  swift_authurl: "_env:OS_AUTH_URL",
+  swift_user: "_env:OS_USERNAME",
+  swift_password: "_env:OS_PASSWORD",
+  swift_tenant_name: "_env:OS_TENANT_NAME",
+  swift_region_name: "_env:OS_REGION_NAME",
+  swift_auth_version: "_env:OS_IDENTITY_API_VERSION",
+  swift_user_domain_name: "_env:OS_USER_DOMAIN_NAME",
+  swift_user_domain_id: "_env:OS_USER_DOMAIN_ID",
+  swift_project_domain_name: "_env:OS_PROJECT_DOMAIN_NAME",
+  swift_project_domain_id: "_env:OS_PROJECT_DOMAIN_ID",
+  swift_cacert: "_env:OS_CACERT",
+} as const;
+
 const flavors: Readonly<Record<string, Draft>> = {
   local: {
     storage: "local",
@@ -168,27 +183,19 @@ const flavors: Readonly<Record<string, Draft>> = {
   swift: {
     storage: "swift",
     storage_path: objectStorePath,
-    swift_authurl: "_env:OS_AUTH_URL",
     swift_container: "_env:OS_CONTAINER",
-    swift_user: "_env:OS_USERNAME",
-    swift_password: "_env:OS_PASSWORD",
-    swift_tenant_name: "_env:OS_TENANT_NAME",
-    swift_region_name: "_env:OS_REGION_NAME",
-    swift_auth_version: "_env:OS_IDENTITY_API_VERSION",
-    swift_user_domain_name: "_env:OS_USER_DOMAIN_NAME",
-    swift_user_domain_id: "_env:OS_USER_DOMAIN_ID",
-    swift_project_domain_name: "_env:OS_PROJECT_DOMAIN_NAME",
-    swift_project_domain_id: "_env:OS_PROJECT_DOMAIN_ID",
-    swift_cacert: "_env:OS_CACERT",
+    ...identity,
     swift_object_storage_url: "_env:OS_STORAGE_URL",
   },
   glance: {
     storage: "glance",
     storage_alternate: "_env:GLANCE_STORAGE_ALTERNATE:local",
     storage_path: "_env:STORAGE_PATH:/tmp/registry",
+    glance_url: "_env:OS_GLANCE_URL",
+    ...identity,
   },
   openstack: { "<<": "glance" },
-  "glance-swift": { "<<": "swift", storage: "glance", storage_alternate: "swift" },
+  "glance-swift": { "<<": "swift", storage: "glance", storage_alternate: "swift", glance_url: "_env:OS_GLANCE_URL" },
   "openstack-swift": { "<<": "glance-swift" },
   elliptics: {
     storage: "elliptics",
@@ -223,9 +230,9 @@ const remarks: Readonly<Record<string, string>> = {
   "ceph-s3": "Images in Ceph, through its S3 gateway.",
   gcs: "Images in a bucket of Google Cloud Storage.",
   swift: "Images in a container of OpenStack Swift.",
-  glance: `Layers in OpenStack Glance, all else beside it: ${lacking}`,
+  glance: "Layers in OpenStack Glance, all else in a folder.",
   openstack: "Another name of glance.",
-  "glance-swift": `Layers in OpenStack Glance, all else in Swift: ${lacking}`,
+  "glance-swift": "Layers in OpenStack Glance, all else in Swift.",
   "openstack-swift": "Another name of glance-swift.",
   elliptics: `Images in Elliptics: ${lacking}`,
   dev: "The flavor of a first day, and the one without SETTINGS_FLAVOR: only this machine reaches it, and search is on.",

@@ -23,12 +23,16 @@ export class Glance {
     this.#port = port;
   }
 
-  /** Registers itself as the service `image` of `keystone`. Skips the suite when Glance is not installed. */
-  static async start(context: Context, keystone: Keystone): Promise<Glance> {
+  /**
+   * Registers itself as the service `image` of `keystone`, which it asks about every token once, or, with `asksAlways`, for
+   * each request: then a revoked token is refused at once. Skips the suite when Glance is not installed.
+   */
+  static async start(context: Context, keystone: Keystone, asksAlways = false): Promise<Glance> {
     needsPython(context, "glance");
     const glance = new Glance(await temporaryFolder("glance"), await freePort());
     try {
-      await glance.#configure(await keystone.serviceSettings());
+      const settings = await keystone.serviceSettings();
+      await glance.#configure({ ...settings, ...(!asksAlways && { token_cache_time: 300 }) });
       await glance.restart();
       await keystone.register("image", glance.url);
     } catch (error) {

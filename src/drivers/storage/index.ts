@@ -1,12 +1,13 @@
 import type { StorageDefinition } from "./define.ts";
 import { gcs } from "./gcs.ts";
+import { glance } from "./glance.ts";
 import { local } from "./local.ts";
 import { memory } from "./memory.ts";
 import { s3 } from "./s3.ts";
 import { swift } from "./swift.ts";
 
 /** Every driver that `storage` can name. A new one is one line here. */
-export const storageDefinitions: readonly StorageDefinition[] = [local, memory, s3, gcs, swift];
+export const storageDefinitions: readonly StorageDefinition[] = [local, memory, s3, gcs, swift, glance];
 
 /** Drivers by others, by the name that the configuration has for them. */
 const foreign = new Map<string, StorageDefinition>();

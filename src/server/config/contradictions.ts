@@ -21,7 +21,7 @@ export function contradictions(settings: Settings, places: ReadonlyMap<string, P
   }
   if (settings.storage === "s3") found.push(...lacksOfS3(settings, places));
   if (settings.storage === "gcs") found.push(...lacksOfGcs(settings, places));
-  if (settings.storage === "swift") found.push(...lacksOfSwift(settings, places));
+  if (settings.storage === "swift" || settings.storage === "glance") found.push(...lacksOfSwift(settings, places));
   return found;
 }
 

@@ -166,7 +166,7 @@ const booleans: ReadonlyMap<string, boolean> = new Map([
  * those that every program reads its AWS keys from.
  */
 function isServerVariable(name: string): boolean {
-  return /^(REGISTRY|GUNICORN)_|^AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN)$|^OAUTH2_CLIENT_(ID|SECRET)$/.test(
+  return /^(REGISTRY|GUNICORN)_|^AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN)$|^OAUTH2_CLIENT_(ID|SECRET)$|^OS_(AUTH_URL|USERNAME|PASSWORD|TENANT_NAME|PROJECT_NAME|REGION_NAME|CACERT|GLANCE_URL|(USER|PROJECT)_DOMAIN_(NAME|ID))$/.test(
     name,
   );
 }

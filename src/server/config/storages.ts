@@ -1,13 +1,14 @@
 import { z } from "zod";
 import { option } from "../../drivers/option.ts";
 import { gcsOptions } from "../../drivers/storage/gcs/options.ts";
+import { glanceOptions } from "../../drivers/storage/glance/options.ts";
 import { addedStorages, findStorage, storageDefinitions } from "../../drivers/storage/index.ts";
 import { s3Options } from "../../drivers/storage/s3/options.ts";
 import { swiftOptions } from "../../drivers/storage/swift/options.ts";
 import { defaultOf, fieldsOf } from "./schema-walk.ts";
 import { kind, size } from "./values.ts";
 
-const storageNames = ["local", "memory", "s3", "gcs", "swift"] as const;
+const storageNames = ["local", "memory", "s3", "gcs", "swift", "glance"] as const;
 
 /** The options that say where images are kept. */
 export const storageOptions = {
@@ -15,7 +16,7 @@ export const storageOptions = {
     z.enum([...storageNames, "file"]).transform((name): string => (name === "file" ? "local" : name)),
     {
       description:
-        "Where images are kept: local (also called file) is a folder, s3 a bucket of Amazon S3 or of another server that speaks its protocol, gcs one of Google Cloud Storage, swift a container of OpenStack Swift, memory forgets everything at the end.",
+        "Where images are kept: local (also called file) is a folder, s3 a bucket of Amazon S3 or of another server that speaks its protocol, gcs one of Google Cloud Storage, swift a container of OpenStack Swift, glance the images of OpenStack Glance with a folder or Swift for all else, memory forgets everything at the end.",
     },
   ),
   storage_path: option(kind(z.string().meta({ format: "path" }), "a path").default("/tmp/registry"), {
@@ -36,6 +37,7 @@ export const storageOptions = {
   ...s3Options,
   ...gcsOptions,
   ...swiftOptions,
+  ...glanceOptions,
 };
 
 /** The defaults that a storage has of its own, for options that several have: the storage's name is as written. */
@@ -66,7 +68,6 @@ export interface AbsentStorage {
 
 /** Storages that files of the original choose: their options are no mistakes, but choosing one is. */
 export const absentStorages: Readonly<Record<string, AbsentStorage>> = {
-  glance: { planned: true, options: ["storage_alternate"] },
   elliptics: {
     planned: true,
     options: [

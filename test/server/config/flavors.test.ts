@@ -58,6 +58,7 @@ describe("a flavor", () => {
       s3_secure: true,
       gs_secure: true,
       oauth2: false,
+      storage_alternate: "local",
       swift_container: "dev_container",
       boto_debug: 0,
     });
@@ -165,7 +166,7 @@ describe("the complaints about a flavor", () => {
         line: 1,
         key: "storage",
         problem: /^is missing$/,
-        remedy: /^Add storage: local, memory, s3, gcs, swift or file\.$/,
+        remedy: /^Add storage: local, memory, s3, gcs, swift, glance or file\.$/,
       },
     ],
     [
@@ -270,8 +271,8 @@ describe("the complaints about a flavor", () => {
     ],
     [
       "a storage from the environment",
-      "dev: {storage: '_env:S:glance'}",
-      { line: 1, key: "storage", problem: /lacks the storage glance/, remedy: /local/ },
+      "dev: {storage: '_env:S:elliptics'}",
+      { line: 1, key: "storage", problem: /lacks the storage elliptics/, remedy: /local/ },
     ],
     [
       "a storage that never comes",

@@ -17,7 +17,12 @@ describe("the shipped sample", () => {
     "ceph-s3": ["s3_bucket"],
     prod: ["s3_bucket"],
     gcs: ["boto_bucket"],
-    swift: ["swift_authurl", "swift_user", "swift_password"],
+    ...Object.fromEntries(
+      ["swift", "glance", "openstack", "glance-swift", "openstack-swift"].map((flavor) => [
+        flavor,
+        ["swift_authurl", "swift_user", "swift_password"],
+      ]),
+    ),
   };
 
   it("has every flavor of the original, and nothing wrong but what this version lacks", async () => {

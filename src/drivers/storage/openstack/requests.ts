@@ -108,7 +108,7 @@ export class Requests {
 
   async #sendWith(token: string, ask: Ask, source: WatchedSource | undefined): Promise<Answer> {
     const url = await this.#identity.endpoint(this.#service);
-    url.pathname += ask.path;
+    url.pathname = url.pathname.replace(/\/$/, "") + ask.path;
     for (const [name, value] of Object.entries(ask.query ?? {})) url.searchParams.set(name, value);
     const streamed = source && Readable.from(source.watched(), { objectMode: false });
     const body = Buffer.isBuffer(ask.body) ? ask.body : streamed;

@@ -1,0 +1,39 @@
+/** What of the layers may lie below a prefix: none, the one of that key, or any number. */
+export type Below = "none" | "many" | { readonly key: string };
+
+/** Which keys are those of layers' contents: these are images of Glance, all others are the alternate's. */
+export interface LayerKeys {
+  readonly isLayer: (key: string) => boolean;
+  readonly below: (prefix: string) => Below;
+  /** What people see in lists of images. */
+  readonly title: (key: string) => string;
+}
+
+/** The first is the Python registry's layout, with its image's id, the second CNCF Distribution's, with its digest. */
+const shapes: readonly (readonly string[])[] = [
+  ["images", "*", "layer"],
+  ["docker", "registry", "v2", "blobs", "*", "*", "*", "data"],
+];
+
+/** The keys that the registry has for what clients push as layers or, in V2, as any blob. */
+export const registryLayers: LayerKeys = {
+  isLayer: (key) => {
+    const parts = key.split("/");
+    return shapes.some((shape) => shape.length === parts.length && begins(shape, parts));
+  },
+  below: (prefix) => {
+    const parts = prefix === "" ? [] : prefix.split("/");
+    const found = shapes.find((shape) => shape.length > parts.length && begins(shape, parts));
+    const last = found?.at(-1);
+    if (found === undefined || last === undefined) return "none";
+    return found.length === parts.length + 1 ? { key: `${prefix}/${last}` } : "many";
+  },
+  title: (key) => {
+    const [top, id = "", , , algorithm = "", , hex = ""] = key.split("/");
+    return top === "images" ? id : `${algorithm}:${hex}`;
+  },
+};
+
+function begins(shape: readonly string[], parts: readonly string[]): boolean {
+  return parts.every((part, index) => shape[index] === "*" || shape[index] === part);
+}

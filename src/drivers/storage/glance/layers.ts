@@ -1,0 +1,197 @@
+import { Readable } from "node:stream";
+import { resolveRange } from "../byte-range.ts";
+import type { ByteRange, Entry, Stat } from "../driver.ts";
+import { DriverError, isNotFound } from "../errors.ts";
+import { exactly, gathered } from "../exact-size.ts";
+import { isBelow } from "../key-order.ts";
+import { download } from "../s3/download.ts";
+import { inOrder, type Image, type Images } from "./images.ts";
+import type { LayerKeys } from "./layer-keys.ts";
+import { namesBelow, ordered, type Keyed } from "./ordered.ts";
+import type { PythonImages } from "./python-images.ts";
+
+/** What is not longer is held in memory while it is sent, so that it can be sent again. */
+const small = 262_144;
+
+/** So often an object is looked for that was replaced between finding and reading it. */
+const attempts = 4;
+
+/** What a listing yields of the images of Glance. */
+interface Listed extends Entry {
+  readonly image: Image;
+}
+
+/**
+ * Objects that are images of Glance: an image gets its key when it is whole, by one request, so nobody sees a part of one.
+ * A new image of a key counts before the older ones from then on; those are deleted afterwards, and what can't be is by
+ * the next write or delete.
+ */
+export class Layers {
+  readonly #images: Images;
+  readonly #python: PythonImages;
+  readonly #keys: LayerKeys;
+
+  constructor(images: Images, python: PythonImages, keys: LayerKeys) {
+    this.#images = images;
+    this.#python = python;
+    this.#keys = keys;
+  }
+
+  /** Finding the image and reading it are a request each. */
+  async read(key: string, range?: ByteRange): Promise<Readable> {
+    for (let attempt = 1; ; attempt++) {
+      const image = await this.#find(key);
+      const wanted = resolveRange(range, image.size);
+      try {
+        return await this.#open(key, image, wanted);
+      } catch (error) {
+        if (!isNotFound(error) || attempt === attempts) throw error;
+        this.#python.forget(image.id);
+      }
+    }
+  }
+
+  /** Four requests: make an image, send the content, look for older images, and give it the key. */
+  async write(key: string, source: AsyncIterable<Uint8Array>, size?: number): Promise<Stat> {
+    const title = this.#keys.title(key);
+    const isSmall = size !== undefined && size <= small;
+    const content = isSmall ? Buffer.from(await gathered(source, size)) : new Counted(exactly(source, size));
+    let id: string;
+    try {
+      id = await this.#images.create(title, key);
+    } catch (error) {
+      throw isNotFound(error)
+        ? new DriverError("REFUSED", "Glance has no images: correct glance_url", { cause: error })
+        : error;
+    }
+    try {
+      await this.#images.upload(id, content, key);
+      const older = await this.#images.withKey(key, true);
+      const { size: stored, modified } = await this.#images.publish(id, key, title, orderAfter(older));
+      if (stored !== content.length) {
+        throw new DriverError("UNAVAILABLE", `${key}: Glance has kept ${stored} of ${content.length} bytes`);
+      }
+      await this.#removeReplaced(older, key);
+      return { size: stored, modified };
+    } catch (error) {
+      // Whoever can't be reached keeps an image without a key, that is taken away later.
+      await this.#images.remove(id, key).catch(() => undefined);
+      // An image that is gone is no missing object.
+      throw isNotFound(error)
+        ? new DriverError("UNAVAILABLE", `${key}: its image was deleted while it was written`, { cause: error })
+        : error;
+    }
+  }
+
+  async stat(key: string): Promise<Stat> {
+    const { size, modified } = await this.#find(key);
+    return { size, modified };
+  }
+
+  /** The image gets the other key: no byte is moved. */
+  async move(from: string, to: string): Promise<void> {
+    const image = await this.#find(from);
+    if (from === to) return;
+    const others = (await this.#images.withKey(from, true)).filter(({ id }) => id !== image.id);
+    // Before it is renamed: else one of these would count.
+    for (const { id } of others) await this.#images.remove(id, from);
+    if (image.key === undefined) await this.#python.keepDocuments(image.id);
+    const replaced = await this.#images.withKey(to, true);
+    await this.#images.publish(image.id, to, this.#keys.title(to), orderAfter(replaced));
+    this.#python.forget(image.id);
+    await this.#removeReplaced(replaced, to);
+  }
+
+  /** The oldest first, so that none of them is seen again. */
+  async delete(key: string): Promise<void> {
+    const python = await this.#python.layer(key);
+    // Its documents are parts of the image, and go on without it.
+    if (python) {
+      await this.#python.keepDocuments(python.id);
+      await this.#images.remove(python.id, key);
+      this.#python.forget(python.id);
+    }
+    for (const { id } of await this.#images.withKey(key)) await this.#images.remove(id, key);
+  }
+
+  /** What lies below the prefix: one request for one layer, none where no layer can be, else one for each page of all images. */
+  async *list(prefix: string, after = ""): AsyncGenerator<Entry> {
+    const below = this.#keys.below(prefix);
+    if (below === "none") return;
+    const scan = below === "many" ? () => this.#all(prefix) : () => this.#only(below.key);
+    for await (const { key, size, modified } of ordered(scan, after, newer)) yield { key, size, modified };
+  }
+
+  /** The names directly below the prefix; what it costs is what `list` costs. */
+  async *children(prefix: string, after = ""): AsyncGenerator<Keyed> {
+    const scan = () => namesBelow(this.list(prefix), prefix);
+    if (this.#keys.below(prefix) !== "none") yield* ordered(scan, after, (one) => one);
+  }
+
+  async #find(key: string): Promise<Image> {
+    const found = (await this.#images.withKey(key)).at(-1) ?? (await this.#python.layer(key));
+    if (found) return found;
+    throw new DriverError("NOT_FOUND", `${key} does not exist`);
+  }
+
+  async #open(key: string, image: Image, { start, end }: Required<ByteRange>): Promise<Readable> {
+    if (end === start) return Readable.from([]);
+    const open = async (from: number): Promise<Readable> =>
+      await this.#images.open(image.id, { start: from, end }, image.size, key);
+    return download(await open(start), end - start, {
+      reopen: async (received) => await open(start + received),
+      fault: (error) => {
+        const fault = this.#images.failure(error, key);
+        return isNotFound(fault)
+          ? new DriverError("UNAVAILABLE", `${key} was deleted while it was read`, { cause: error })
+          : fault;
+      },
+    });
+  }
+
+  async *#all(prefix: string): AsyncGenerator<Listed> {
+    for await (const image of this.#images.all()) {
+      const key = image.key ?? this.#python.keyOf(image);
+      if (key === undefined || !isBelow(key, prefix) || !this.#keys.isLayer(key)) continue;
+      yield { key, size: image.size, modified: image.modified, image };
+    }
+  }
+
+  async *#only(key: string): AsyncGenerator<Listed> {
+    const image = await this.#find(key).catch((error: unknown) => {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    });
+    if (image) yield { key, size: image.size, modified: image.modified, image };
+  }
+
+  async #removeReplaced(images: readonly Image[], key: string): Promise<void> {
+    for (const { id } of images) await this.#images.remove(id, key).catch(() => undefined);
+  }
+}
+
+/** An order that counts before those of `images`, whatever the clocks of others say. */
+function orderAfter(images: readonly Image[]): number {
+  return Math.max(Date.now(), ...images.map(({ order }) => order + 1));
+}
+
+function newer(one: Listed, other: Listed): Listed {
+  return inOrder(one.image, other.image) ? other : one;
+}
+
+/** Knows how many bytes have been taken of it. */
+class Counted implements AsyncIterable<Uint8Array> {
+  readonly #source: AsyncIterable<Uint8Array>;
+  length = 0;
+
+  constructor(source: AsyncIterable<Uint8Array>) {
+    this.#source = source;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    for await (const chunk of this.#source) {
+      this.length += chunk.length;
+      yield chunk;
+    }
+  }
+}

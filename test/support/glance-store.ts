@@ -1,0 +1,77 @@
+import type { Context } from "mocha";
+import { glanceTuning, openGlance, type GlanceTuning } from "../../src/drivers/storage/glance.ts";
+import { connect } from "../../src/drivers/storage/glance/connect.ts";
+import type { GlanceSettings } from "../../src/drivers/storage/glance/options.ts";
+import type { LayerKeys } from "../../src/drivers/storage/glance/layer-keys.ts";
+import type { StorageDriver } from "../../src/drivers/storage/driver.ts";
+import { openLocal } from "../../src/drivers/storage/local.ts";
+import { Glance } from "./glance.ts";
+import { Keystone, type KeystoneUser } from "./keystone.ts";
+import { removeFolder, temporaryFolder } from "./program.ts";
+
+/** Every key that `isLayer` names is an image of Glance, wherever it lies. */
+export function layersWhere(isLayer: (key: string) => boolean): LayerKeys {
+  return { isLayer, below: () => "many", title: () => "an object of a test" };
+}
+
+/** A Glance with its Keystone, and stores of layers on it, each with its other objects in a folder of its own. */
+export class GlanceCloud {
+  readonly keystone: Keystone;
+  readonly glance: Glance;
+  readonly #folders: string[] = [];
+
+  private constructor(keystone: Keystone, glance: Glance) {
+    this.keystone = keystone;
+    this.glance = glance;
+  }
+
+  /** As `Glance.start`. Skips the suite when one of them is not installed. */
+  static async start(context: Context, asksAlways = false): Promise<GlanceCloud> {
+    const keystone = await Keystone.start(context);
+    try {
+      return new GlanceCloud(keystone, await Glance.start(context, keystone, asksAlways));
+    } catch (error) {
+      await keystone.stop();
+      throw error;
+    }
+  }
+
+  /** What the driver is opened with, as that user; `port` is Glance's own, or that of a proxy before it. */
+  settings(user: KeystoneUser = this.keystone.user, port?: number): GlanceSettings {
+    return {
+      storage_alternate: "local",
+      swift_authurl: this.keystone.authUrl,
+      swift_user: user.name,
+      swift_password: user.password,
+      swift_tenant_name: user.project,
+      ...(port !== undefined && { glance_url: `http://127.0.0.1:${port}` }),
+    };
+  }
+
+  /** Opens a store whose alternate is a folder; `settings` are those above, but for what it says otherwise. */
+  async open(tuning: Partial<GlanceTuning> = {}, settings: Partial<GlanceSettings> = {}): Promise<StorageDriver> {
+    return await openGlance({ ...this.settings(), ...settings }, await openLocal(await this.folder()), tuning);
+  }
+
+  /** Deletes all images that are not in the middle of their upload: listings look through all of them. */
+  async clear(): Promise<void> {
+    const { images, identity } = await connect(this.settings(), glanceTuning);
+    const all = [];
+    for await (const { id } of images.all()) all.push(images.remove(id, "what a test left"));
+    await Promise.all(all);
+    await identity.close();
+  }
+
+  /** A folder that goes when all is stopped. */
+  async folder(): Promise<string> {
+    const folder = await temporaryFolder("glance-alternate");
+    this.#folders.push(folder);
+    return folder;
+  }
+
+  async stop(): Promise<void> {
+    await this.glance.stop();
+    await this.keystone.stop();
+    for (const folder of this.#folders) await removeFolder(folder);
+  }
+}
