@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { copyFile, cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
@@ -8,7 +8,7 @@ import { pullImage, pushImage, sampleLayer } from "../support/bridged-registry.t
 import { ContainerTools, needsContainerTools } from "../support/container-tools.ts";
 import { writeMultiPlatformImage } from "../support/image-layout.ts";
 import { fingerprints, oldStore, writeStore, type OldStore } from "../support/old-store.ts";
-import { Program, removeFolder, temporaryFolder } from "../support/program.ts";
+import { Program, removeFolder, temporaryFolder, until } from "../support/program.ts";
 import { RadosGateway } from "../support/radosgw.ts";
 import { seededRandom } from "../support/random.ts";
 import { RegistryProcess } from "../support/registry-process.ts";
@@ -19,7 +19,7 @@ import { pulledByV1, pulledByV2, pulledTree, pushVariedImages, type VariedImages
 import type { V1Client } from "../support/v1-client.ts";
 
 const bin = fileURLToPath(new URL("../../bin/registryctl.js", import.meta.url));
-const kills = 24;
+const kills = 20;
 
 interface Report {
   readonly tags: { readonly copied: number; readonly replaced: number; readonly there: number; readonly kept: number };
@@ -54,7 +54,7 @@ describe("copying a store", function () {
       await removeFolder(folder);
     });
     const store = join(folder, "source");
-    old = oldStore("0.7.1", 8);
+    old = oldStore("0.7.1", 5);
     await writeStore(store, old.files);
     source = await started([], store);
     pushed = await pushVariedImages(source.client());
@@ -211,7 +211,8 @@ describe("copying a store", function () {
           const path = target(`killed-${round}`);
           const config = await configure(local(source.store), local(path), `killed-${round}`);
           const program = begin(config);
-          await new Promise((resolve) => setTimeout(resolve, duration * (0.2 + random(800) / 1000)));
+          await until("the copy to begin", async () => !program.running || (await readdir(path)).length > 0);
+          await new Promise((resolve) => setTimeout(resolve, random(duration * 0.6)));
           if ((await program.stop("SIGKILL")) === "SIGKILL") cut++;
           await mkdir(path, { recursive: true });
           const left = (await objects(path)).length;

@@ -8,7 +8,7 @@ import { everything, named } from "../../../src/server/maintenance/copy/selectio
 import { sideOf, type Side } from "../../../src/server/maintenance/copy/side.ts";
 import { CountingSink, StoringSink, type SinkOptions } from "../../../src/server/maintenance/copy/sink.ts";
 import type { Problem } from "../../../src/server/registry/bridge/problems.ts";
-import { parseDigest } from "../../../src/server/registry/digest.ts";
+import { parseDigest, type Digest } from "../../../src/server/registry/digest.ts";
 import { ociIndex, ociManifest, parseStoredManifest } from "../../../src/server/registry/manifest.ts";
 import { parseImageId } from "../../../src/server/registry/names.ts";
 import { parseOciName, parseOciTag } from "../../../src/server/registry/oci-names.ts";
@@ -74,6 +74,7 @@ describe("a copy between stores", function () {
     expect((await keys(to)).map(plain).sort()).to.deep.equal((await keys(from)).map(plain).sort());
     const again = await run(to);
     expect(again.blobs).to.include({ copied: 0, repaired: 0, bytes: 0 });
+    expect(again.blobs.there).to.be.greaterThan(old.tags.length);
     expect(again.images).to.deep.equal({ copied: 0, there: first.images.copied, unfinished: 0 });
     expect(again.tags).to.deep.equal({ copied: 0, replaced: 0, kept: 0, there: first.tags.copied });
   });
@@ -236,10 +237,12 @@ const quiet = {
   verify: false,
   onProblem: () => undefined,
   onTag: () => undefined,
-  onChanged: async () => await Promise.resolve(),
+  onChanged: async () => {
+    await Promise.resolve();
+  },
 };
 
-function digestOf(text: string) {
+function digestOf(text: string): Digest {
   return parseDigest(`sha256:${createHash("sha256").update(text).digest("hex")}`);
 }
 
