@@ -6,6 +6,9 @@ import type { FrontedRegistry, Login } from "./fronted-registry.ts";
 import { needs } from "./needs.ts";
 import { removeFolder, temporaryFolder, until } from "./program.ts";
 
+/** The registry that the tools are to trust. */
+type Reached = Pick<FrontedRegistry, "address" | "authority">;
+
 export type ContainerTool = "skopeo" | "podman" | "buildah";
 
 /** As `needs`, for what `ContainerTools` runs: these want to be root, or much more of the machine. */
@@ -23,7 +26,7 @@ export class ContainerTools {
   readonly #address: string;
   readonly #env: NodeJS.ProcessEnv;
 
-  private constructor(folder: string, { address, authority }: FrontedRegistry) {
+  private constructor(folder: string, { address, authority }: Reached) {
     this.#folder = folder;
     this.#address = address;
     this.#env = {
@@ -39,7 +42,7 @@ export class ContainerTools {
   }
 
   /** Makes the folder with the configuration; logs in nowhere. */
-  static async create(registry: FrontedRegistry): Promise<ContainerTools> {
+  static async create(registry: Reached): Promise<ContainerTools> {
     const { address, authority } = registry;
     const folder = await temporaryFolder("tools");
     for (const name of ["run", "tmp", "var", "files"]) await mkdir(join(folder, name), { mode: 0o700 });
