@@ -21,7 +21,7 @@ export class SegmentUpload implements PartUpload {
 
   static async begin(objects: Container, segments: Segments, key: string): Promise<SegmentUpload> {
     const upload = new SegmentUpload(objects, segments, key);
-    await segments.mark(upload.#upload, key);
+    await segments.pend(upload.#upload, [key]);
     return upload;
   }
 

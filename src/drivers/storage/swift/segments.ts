@@ -45,6 +45,11 @@ export class Segments {
     return decodeURIComponent(this.container.path(this.partKey(upload, part)));
   }
 
+  /** As `mark`, where it is known who else may: nobody but `keys`. */
+  async pend(upload: string, keys: readonly string[]): Promise<void> {
+    await this.container.put(`pending/${upload}`, { body: Buffer.from(JSON.stringify(keys)) });
+  }
+
   /**
    * Says that the objects `keys` may list these parts from now on, beside those that may already. Answers all of them. To
    * be called before any of them does, or none does any more.
@@ -52,7 +57,7 @@ export class Segments {
   async mark(upload: string, ...keys: readonly string[]): Promise<readonly string[]> {
     const text = await orUndefined(this.container.read(`pending/${upload}`));
     const all = [...new Set([...(text === undefined ? [] : marker.parse(JSON.parse(text))), ...keys])];
-    await this.#write(upload, all);
+    await this.pend(upload, all);
     return all;
   }
 
@@ -65,7 +70,7 @@ export class Segments {
       const users = [];
       for (const key of keys) if ((await this.#objects.find(key))?.upload === upload) users.push(key);
       if (users.length > 1) {
-        await this.#write(upload, users);
+        await this.pend(upload, users);
         return;
       }
       if (users.length === 0) await this.#removeParts(upload);
@@ -135,10 +140,6 @@ export class Segments {
       after = page?.objects.length === pageSize ? page.objects.at(-1)?.key : undefined;
     }
     return removed;
-  }
-
-  async #write(upload: string, keys: readonly string[]): Promise<void> {
-    await this.container.put(`pending/${upload}`, { body: Buffer.from(JSON.stringify(keys)) });
   }
 
   async #partsOf(upload: string): Promise<readonly Segment[]> {
