@@ -117,6 +117,17 @@ describe("a driver by others, the one of docs/drivers.md", function () {
     );
   });
 
+  it("is in the JSON Schema of the file that chooses it", async () => {
+    const { $defs } = JSON.parse(await run(other, "config", "schema")) as {
+      $defs: { flavor: { properties: Record<string, { description?: string; anyOf: unknown[] }> } };
+    };
+    const { storage, redis_url: option } = $defs.flavor.properties;
+    expect(option?.description).to.match(/^The Redis server/);
+    expect(JSON.stringify(storage?.anyOf)).to.contain('"redis"');
+    const plain = await command(process.execPath, [other, "config", "schema"], { cwd: "/" });
+    expect(plain).not.to.contain("redis_url");
+  });
+
   it("says what is wrong with its options, but not what a secret is", async () => {
     const text = await failure("check", "--flavor", "wrong");
     expect(text).to.match(/config\.yml:3: flavor wrong: redis_url: the value is not of the right form/);

@@ -50,12 +50,20 @@ function schema(context: Context): CommandUnknownOpts {
     summary: "print the JSON Schema of a configuration file",
     description:
       "Prints the JSON Schema of a configuration file. An editor with a YAML language server follows the comment " +
-      "`# yaml-language-server: $schema=registryctl.schema.json` at the top of the file.",
-    examples: ["registryctl config schema > registryctl.schema.json"],
-  }).action(async () => {
-    const { configJsonSchema } = await import("../../server/index.ts");
-    await context.terminal.json(configJsonSchema());
-  });
+      "`# yaml-language-server: $schema=registryctl.schema.json` at the top of the file. With --config it knows the options of " +
+      "the drivers by others that the file chooses.",
+    examples: [
+      "registryctl config schema > registryctl.schema.json",
+      "registryctl config schema --config config.yml > registryctl.schema.json",
+    ],
+  })
+    .addOption(configOption)
+    .action(async ({ config: configFile }) => {
+      const { cwd, env } = context.terminal.io;
+      const { configJsonSchema, loadAll } = await import("../../server/index.ts");
+      if (configFile !== undefined) await loadAll({ cwd, env, configFile });
+      await context.terminal.json(configJsonSchema());
+    });
 }
 
 function path(context: Context): CommandUnknownOpts {

@@ -1,14 +1,22 @@
 import { z } from "zod";
+import { addedStorages } from "../../drivers/storage/index.ts";
 import { settingsSchema } from "./schema.ts";
 import { optionsOfAbsentStorages } from "./old-files.ts";
 import { absentStorages } from "./storages.ts";
 
 type JsonSchema = z.core.JSONSchema.BaseSchema;
 
-/** The JSON Schema of a configuration file, for editors; for `config schema`. Knows `_env:` and absent values too. */
+/**
+ * The JSON Schema of a configuration file, for editors; for `config schema`. Knows `_env:` and absent values too, and the
+ * options of the drivers by others that have been loaded.
+ */
 export function configJsonSchema(): Readonly<Record<string, unknown>> {
-  const flavor = z.toJSONSchema(settingsSchema, {
+  const foreign = [...addedStorages()].map(([name, { options }]) => ({ name, fields: Object.entries(options.shape) }));
+  const own = Object.entries(settingsSchema.shape);
+  const shape = Object.fromEntries([...own, ...foreign.flatMap(({ fields }) => fields), ...own]);
+  const flavor = z.toJSONSchema(z.object(shape), {
     io: "input",
+    unrepresentable: "any",
     override: ({ jsonSchema }) => {
       tidy(jsonSchema);
     },
@@ -26,7 +34,14 @@ export function configJsonSchema(): Readonly<Record<string, unknown>> {
       flavor: {
         type: ["object", "null"],
         properties: {
-          storage: { ...storage, anyOf: [...(storage?.anyOf ?? []), { enum: planned }] },
+          storage: {
+            ...storage,
+            anyOf: [
+              ...(storage?.anyOf ?? []),
+              { enum: [...planned, ...foreign.map(({ name }) => name)] },
+              { type: "string", pattern: modulePattern },
+            ],
+          },
           ...options,
           ...others,
         },
@@ -35,6 +50,9 @@ export function configJsonSchema(): Readonly<Record<string, unknown>> {
     },
   };
 }
+
+/** The driver of somebody else's that is named by a path, or by all of its package's name. */
+const modulePattern = "^(\\.{0,2}/|@|registryctl-driver-)|\\.[cm]?[jt]s$";
 
 /** How a value may stand in a file: as itself, as `_env:NAME`, a list as text too, or not at all. */
 function asWritten(schema: JsonSchema): JsonSchema {
