@@ -7,6 +7,7 @@ import { isObject, parseJson } from "../../registry/documents.ts";
 import { blobKey, layerFactsKey } from "../../registry/paths.ts";
 import type { Tally } from "./counts.ts";
 import { NotCopied, settled } from "./not-copied.ts";
+import type { CopyParts } from "./parts.ts";
 import type { Side } from "./side.ts";
 import type { CopySink } from "./sink.ts";
 
@@ -22,14 +23,7 @@ export class BlobCopy {
   readonly #verify: boolean;
   readonly #outcomes = new LRUCache<Digest, Promise<void>>({ max: remembered });
 
-  constructor(parts: {
-    readonly from: Side;
-    readonly to: Side;
-    readonly sink: CopySink;
-    readonly tally: Tally;
-    /** Whether what is there is read and hashed. */
-    readonly verify: boolean;
-  }) {
+  constructor(parts: CopyParts) {
     this.#from = parts.from;
     this.#to = parts.to;
     this.#sink = parts.sink;

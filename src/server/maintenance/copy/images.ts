@@ -9,6 +9,7 @@ import { blobKey, imageKey, imageSourceKey, layerRecordKey } from "../../registr
 import { isWrong, type BlobCopy } from "./blobs.ts";
 import type { Tally } from "./counts.ts";
 import { NotCopied, settled } from "./not-copied.ts";
+import type { CopyParts } from "./parts.ts";
 import type { Side } from "./side.ts";
 import type { CopySink } from "./sink.ts";
 import { soundManifest } from "./sound-manifest.ts";
@@ -33,15 +34,7 @@ export class ImageCopy {
   readonly #outcomes = new LRUCache<ImageId, Promise<void>>({ max: remembered });
   readonly #layers = new LRUCache<ImageId, Promise<Rest>>({ max: remembered });
 
-  constructor(parts: {
-    readonly from: Side;
-    readonly to: Side;
-    readonly sink: CopySink;
-    readonly tally: Tally;
-    /** Whether the layers that are there are read and hashed. */
-    readonly verify: boolean;
-    readonly blobs: BlobCopy;
-  }) {
+  constructor(parts: CopyParts & { readonly blobs: BlobCopy }) {
     this.#from = parts.from;
     this.#to = parts.to;
     this.#sink = parts.sink;

@@ -6,6 +6,7 @@ import type { BlobCopy } from "./blobs.ts";
 import type { Tally } from "./counts.ts";
 import type { ImageCopy } from "./images.ts";
 import { NotCopied, settled } from "./not-copied.ts";
+import type { CopyParts } from "./parts.ts";
 import type { Side } from "./side.ts";
 import type { CopySink } from "./sink.ts";
 import { soundManifest } from "./sound-manifest.ts";
@@ -24,16 +25,7 @@ export class ManifestCopy {
   readonly #images: ImageCopy;
   readonly #outcomes = new LRUCache<string, Promise<void>>({ max: remembered });
 
-  constructor(parts: {
-    readonly from: Side;
-    readonly to: Side;
-    readonly sink: CopySink;
-    readonly tally: Tally;
-    /** Whether manifests that are there are looked at again, with all that they need. */
-    readonly verify: boolean;
-    readonly blobs: BlobCopy;
-    readonly images: ImageCopy;
-  }) {
+  constructor(parts: CopyParts & { readonly blobs: BlobCopy; readonly images: ImageCopy }) {
     this.#from = parts.from;
     this.#to = parts.to;
     this.#sink = parts.sink;

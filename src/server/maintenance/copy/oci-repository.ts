@@ -18,6 +18,7 @@ import type { Tally } from "./counts.ts";
 import { inLanes } from "./lanes.ts";
 import type { ManifestCopy } from "./manifests.ts";
 import { NotCopied } from "./not-copied.ts";
+import type { CopyParts } from "./parts.ts";
 import type { Side } from "./side.ts";
 import { sideBySide, type Compared } from "./side-by-side.ts";
 import type { CopySink } from "./sink.ts";
@@ -47,15 +48,13 @@ export class OciRepositoryCopy {
   readonly #manifests: ManifestCopy;
   readonly #options: RepositoryOptions;
 
-  constructor(parts: {
-    readonly from: Side;
-    readonly to: Side;
-    readonly sink: CopySink;
-    readonly tally: Tally;
-    readonly blobs: BlobCopy;
-    readonly manifests: ManifestCopy;
-    readonly options: RepositoryOptions;
-  }) {
+  constructor(
+    parts: Omit<CopyParts, "verify"> & {
+      readonly blobs: BlobCopy;
+      readonly manifests: ManifestCopy;
+      readonly options: RepositoryOptions;
+    },
+  ) {
     this.#from = parts.from;
     this.#to = parts.to;
     this.#sink = parts.sink;

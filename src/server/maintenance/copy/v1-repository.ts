@@ -11,6 +11,7 @@ import type { ImageCopy } from "./images.ts";
 import { inLanes } from "./lanes.ts";
 import { NotCopied } from "./not-copied.ts";
 import type { RepositoryOptions } from "./oci-repository.ts";
+import type { CopyParts } from "./parts.ts";
 import type { Side } from "./side.ts";
 import type { CopySink } from "./sink.ts";
 
@@ -30,14 +31,7 @@ export class V1RepositoryCopy {
   readonly #options: RepositoryOptions;
   readonly #walk: V1Walk;
 
-  constructor(parts: {
-    readonly from: Side;
-    readonly to: Side;
-    readonly sink: CopySink;
-    readonly tally: Tally;
-    readonly images: ImageCopy;
-    readonly options: RepositoryOptions;
-  }) {
+  constructor(parts: Omit<CopyParts, "verify"> & { readonly images: ImageCopy; readonly options: RepositoryOptions }) {
     this.#from = parts.from;
     this.#to = parts.to;
     this.#sink = parts.sink;

@@ -1,0 +1,13 @@
+import type { Tally } from "./counts.ts";
+import type { Side } from "./side.ts";
+import type { CopySink } from "./sink.ts";
+
+/** What every part of a copy works with. */
+export interface CopyParts {
+  readonly from: Side;
+  readonly to: Side;
+  readonly sink: CopySink;
+  readonly tally: Tally;
+  /** Whether what is there is looked at again: content is read and hashed, and copied anew when it is damaged. */
+  readonly verify: boolean;
+}
