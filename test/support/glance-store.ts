@@ -1,6 +1,8 @@
 import type { Context } from "mocha";
 import { glanceTuning, openGlance, type GlanceTuning } from "../../src/drivers/storage/glance.ts";
 import { connect } from "../../src/drivers/storage/glance/connect.ts";
+import type { Image, Images } from "../../src/drivers/storage/glance/images.ts";
+import { removeLeftovers } from "../../src/drivers/storage/glance/leftovers.ts";
 import type { GlanceSettings } from "../../src/drivers/storage/glance/options.ts";
 import type { LayerKeys } from "../../src/drivers/storage/glance/layer-keys.ts";
 import type { StorageDriver } from "../../src/drivers/storage/driver.ts";
@@ -55,11 +57,29 @@ export class GlanceCloud {
 
   /** Deletes all images that are not in the middle of their upload: listings look through all of them. */
   async clear(): Promise<void> {
+    await this.#speak(async (images) => {
+      const all = await collected(images.all());
+      await Promise.all(all.map(async ({ id }) => { await images.remove(id, "what a test left"); }));
+    });
+  } // prettier-ignore
+
+  /** All images that have content. */
+  async images(): Promise<readonly Image[]> {
+    return await this.#speak(async (images) => await collected(images.all()));
+  }
+
+  /** Deletes what nobody has finished for a day before `now`; answers how many images those were. */
+  async removeLeftovers(now: number): Promise<number> {
+    return await this.#speak(async (images) => await removeLeftovers(images, now));
+  }
+
+  async #speak<T>(work: (images: Images) => Promise<T>): Promise<T> {
     const { images, identity } = await connect(this.settings(), glanceTuning);
-    const all = [];
-    for await (const { id } of images.all()) all.push(images.remove(id, "what a test left"));
-    await Promise.all(all);
-    await identity.close();
+    try {
+      return await work(images);
+    } finally {
+      await identity.close();
+    }
   }
 
   /** A folder that goes when all is stopped. */
@@ -74,4 +94,10 @@ export class GlanceCloud {
     await this.keystone.stop();
     for (const folder of this.#folders) await removeFolder(folder);
   }
+}
+
+async function collected<T>(items: AsyncIterable<T>): Promise<readonly T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
 }
