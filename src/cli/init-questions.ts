@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { resolve } from "node:path";
+import { objectStoreQuestions } from "./object-store-questions.ts";
 import type { Answers, Question } from "./questions.ts";
 
 /**
@@ -16,6 +17,9 @@ export function questions(cwd: string, file: string): readonly Question[] {
       message: "Where are images kept?",
       choices: [
         { value: "local", hint: "in a folder of this machine" },
+        { value: "s3", hint: "in a bucket of Amazon S3, Ceph or another server that speaks S3" },
+        { value: "gcs", hint: "in a bucket of Google Cloud Storage" },
+        { value: "swift", hint: "in a container of OpenStack Swift" },
         { value: "memory", hint: "nowhere: all is forgotten at the end; for tests" },
       ],
       initial: () => "local",
@@ -29,6 +33,7 @@ export function questions(cwd: string, file: string): readonly Question[] {
       validate: (path) => path !== "" || "name a folder",
       when: (answers) => answers.get("storage") === "local",
     },
+    ...objectStoreQuestions,
     {
       name: "host",
       flag: "--host",

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import type { Draft } from "../server/index.ts";
 import { words } from "./init-questions.ts";
+import { objectStoreDraft } from "./object-store-questions.ts";
 import type { Answers } from "./questions.ts";
 
 /** The options of the flavor that the answers come to: what was chosen and nothing that is as it would be anyway. */
@@ -17,7 +18,8 @@ export function draftOf(answers: Answers, cwd: string): Draft {
   const trusted = said("trustedProxies");
   return {
     storage: said("storage"),
-    storage_path: file("storagePath"),
+    storage_path: said("storage") === "local" ? file("storagePath") : said("storagePath"),
+    ...objectStoreDraft(answers, file),
     http: {
       host: said("host"),
       port: Number(said("port")),

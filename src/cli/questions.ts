@@ -49,13 +49,13 @@ export async function answer(questions: readonly Question[], { terminal, flags, 
     if (flag !== undefined) {
       answers.set(question.name, acceptable(question, flag));
     } else if (question.when?.(answers) ?? true) {
-      if (!yes && !terminal.interactive) missing.push(question.flag);
-      answers.set(
-        question.name,
-        yes || !terminal.interactive ? byDefault(question, answers) : await ask(question, answers, terminal),
-      );
+      const isAsked = !yes && terminal.interactive;
+      const answer = isAsked ? await ask(question, answers, terminal) : byDefault(question, answers);
+      if (!isAsked && (!yes || !isAcceptable(question, answer))) missing.push(question.flag);
+      answers.set(question.name, answer);
     }
   }
+  if (missing.length > 0 && yes) throw new CommandError("usage", `there is no default for ${missing.join(", ")}`);
   if (missing.length > 0) {
     throw new CommandError(
       "usage",
@@ -69,6 +69,10 @@ function acceptable(question: Question, value: string | boolean): string | boole
   const verdict = question.kind === "text" ? (question.validate?.(String(value)) ?? true) : true;
   if (verdict === true) return value;
   throw new CommandError("usage", `${question.flag} '${String(value)}': ${verdict}`);
+}
+
+function isAcceptable(question: Question, value: string | boolean): boolean {
+  return question.kind !== "text" || (question.validate?.(String(value)) ?? true) === true;
 }
 
 function byDefault(question: Question, answers: Answers): string | boolean {

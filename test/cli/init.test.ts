@@ -181,6 +181,53 @@ describe("registryctl init", () => {
     expect(all).to.have.length(128);
   });
 
+  for (const [flags, env, expected] of [
+    [["--storage", "s3", "--bucket", "images"], {}, { s3_bucket: "images", s3_encrypt: true, s3_secure: true }],
+    [
+      ["--storage", "s3", "--bucket", "images", "--s3-url", "http://ceph.test:7480", "--storage-path", "/team"],
+      { AWS_KEY: "key", AWS_SECRET: "secret" },
+      { storage_path: "/team", boto_host: "ceph.test", boto_port: 7480, s3_secure: false, s3_encrypt: false, s3_access_key: "key", s3_secret_key: "secret" }, // prettier-ignore
+    ],
+    [
+      ["--storage", "gcs", "--bucket", "images"],
+      { GCS_KEY: "key", GCS_SECRET: "secret" },
+      { boto_bucket: "images", oauth2: false, gs_access_key: "key", gs_secret_key: "secret" },
+    ],
+    [
+      ["--storage", "gcs", "--bucket", "images", "--gcs-key-file", "/key.json"],
+      {},
+      { boto_bucket: "images", oauth2: true, gs_service_key_file: "/key.json" },
+    ],
+    [
+      ["--storage", "swift", "--swift-url", "https://keystone.test:5000/v3", "--swift-user", "me"],
+      { OS_PASSWORD: "secret" },
+      { swift_container: "registry", swift_user: "me", swift_password: "secret", storage_path: "/registry" },
+    ],
+  ] as const) {
+    it(`keeps images elsewhere with ${flags.join(" ")}, and no secret in the file`, async () => {
+      const { code, stderr } = await registryctl(["init", "--yes", ...flags], { cwd });
+      expect(code, stderr).to.equal(0);
+      const variables = Object.keys(env);
+      if (variables.length > 0) expect(stderr).to.contain(`secrets are read from ${variables.join(" and ")}`);
+      const loaded = await load({ cwd, env, configFile: "config/config.yml", flavor: "prod" });
+      expect(loaded.warnings).to.deep.equal([]);
+      expect(loaded.settings).to.deep.include(expected);
+      expect(await readFile(join(cwd, "config/config.yml"), "utf8")).not.to.match(/: "?secret"?$/m);
+    });
+  }
+
+  it("names the answers that have no default", async () => {
+    for (const [storage, lacks] of [
+      ["s3", "--bucket"],
+      ["swift", "--swift-url, --swift-user"],
+    ] as const) {
+      const { code, stderr } = await registryctl(["init", "--yes", "--storage", storage], { cwd });
+      expect(code).to.equal(2);
+      expect(stderr).to.contain(`there is no default for ${lacks}`);
+    }
+    expect(await readdir(cwd)).to.deep.equal([]);
+  });
+
   it("asks nothing without a terminal, and names the flags that are missing", async () => {
     const { code, stderr } = await registryctl(["init", "--storage", "local", "--port", "5000"], { cwd });
     expect(code).to.equal(2);
@@ -289,6 +336,20 @@ describe("registryctl init", () => {
       expect(chosen.http).to.deep.include({ port: 5001, trusted_proxies: ["127.0.0.1", "::1"] });
       expect(chosen.email_exceptions).to.deep.include({ smtp_login: "me", smtp_password: "sesame" });
       expect((await stat(join(cwd, "config/config.yml"))).mode & 0o777).to.equal(0o600);
+    });
+
+    it("asks for the bucket of an object store", async () => {
+      const wizard = await start("--host", "127.0.0.1", "--port", "5001", "--no-behind-proxy", "--no-tls", "--standalone", "--privileged-key", "", "--search", "none", "--redis", "", "--mail", "", "--loglevel", "info", "--workers", "1"); // prettier-ignore
+      await wizard.shows("Where are images kept?");
+      await wizard.press("Down", "Down", "Enter");
+      await wizard.shows("Which bucket?");
+      await wizard.press("Enter");
+      await wizard.shows("name a bucket");
+      await wizard.press("images", "Enter");
+      await wizard.shows("Which file has a service account's key?");
+      await wizard.press("Enter");
+      expect(await wizard.shows("[exit 0]")).to.contain("secrets are read from GCS_KEY and GCS_SECRET");
+      expect(await settings()).to.deep.include({ storage: "gcs", boto_bucket: "images" });
     });
 
     it("leaves nothing when it is interrupted", async () => {

@@ -6,6 +6,7 @@ import { command, forceOption, type Context } from "../command.ts";
 import { CommandError } from "../exit.ts";
 import { firstLine, writeFiles } from "../files.ts";
 import { invocation, shellWord } from "../invocation.ts";
+import { variablesOf } from "../object-store-questions.ts";
 import type { Answers } from "../questions.ts";
 
 /** `init`: asks what the registry should be like and writes its configuration. */
@@ -18,14 +19,31 @@ export function init(context: Context): CommandUnknownOpts {
     examples: [
       "registryctl init",
       "registryctl init --yes --storage-path /srv/registry --host 0.0.0.0",
+      "registryctl init --yes --storage s3 --bucket images",
       "registryctl init /etc/registryctl/config.yml --yes --behind-proxy --offload nginx --public-url https://registry.example.com",
     ],
   })
     .argument("[file]", "file to write", "config/config.yml")
     .option("-f, --flavor <name>", "name of the flavor in it", "prod")
     .option("-y, --yes", "take the defaults, ask nothing")
-    .addOption(new Option("--storage <kind>", "where images are kept").choices(["local", "memory"] as const))
-    .option("--storage-path <folder>", "folder of local storage")
+    .addOption(
+      new Option("--storage <kind>", "where images are kept").choices([
+        "local",
+        "s3",
+        "gcs",
+        "swift",
+        "memory",
+      ] as const),
+    )
+    .option("--storage-path <path>", "folder of local storage, or the prefix of the keys in a bucket")
+    .option("--bucket <name>", "bucket of storage s3 or gcs")
+    .option("--s3-url <url>", "server that speaks S3 and is not Amazon's")
+    .option("--s3-region <name>", "region of the bucket")
+    .option("--gcs-key-file <file>", "key of a service account of Google's (JSON)")
+    .option("--swift-url <url>", "where tokens for Swift come from")
+    .option("--swift-container <name>", "container of storage swift")
+    .option("--swift-user <name>", "user of storage swift")
+    .option("--swift-project <name>", "project of that user")
     .option("--host <address>", "address to listen on")
     .option("--port <number>", "port to listen on")
     .option("--behind-proxy", "there is a proxy in front of it")
@@ -100,11 +118,16 @@ export function init(context: Context): CommandUnknownOpts {
 }
 
 /** Where the data goes, which is a surprise to nobody who has read it here. */
-function places({ storage_path: storage, sqlalchemy_index_database: database }: Draft): string {
+function places(draft: Draft): string {
+  const { storage_path: storage, sqlalchemy_index_database: database } = draft;
+  const bucket = draft["s3_bucket"] ?? draft["boto_bucket"] ?? draft["swift_container"];
+  const variables = variablesOf(draft);
   const file = /^sqlite:\/\/\/(?<path>.+)$/s.exec(String(database))?.groups?.["path"];
   return [
-    ...(typeof storage === "string" ? [`\nimages go to ${storage}`] : []),
+    ...(typeof bucket === "string" ? [`\nimages go to ${bucket}`] : []),
+    ...(typeof storage === "string" && bucket === undefined ? [`\nimages go to ${storage}`] : []),
     ...(file === undefined ? [] : [`\nthe search index goes to ${file}`]),
+    ...(variables.length > 0 ? [`\nsecrets are read from ${variables.join(" and ")} when the server starts`] : []),
   ].join("");
 }
 
