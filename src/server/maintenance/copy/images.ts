@@ -98,12 +98,15 @@ export class ImageCopy {
       throw new NotCopied("document-damaged", `the JSON of image ${id} is damaged`, { image: id });
     }
     const isThere = await this.#isThere(id);
-    if (accepted) await this.#blobs.ensure(accepted.digest);
-    else if (file === undefined)
-      throw new NotCopied("layer-missing", `the layer of image ${id} is missing`, { image: id }); // prettier-ignore
-    else if (!isThere || (this.#verify && (await this.#to.documents.has(imageKey(id, "layer")))))
-      await this.#file(id, file, json); // prettier-ignore
-    else this.#tally.blobs.there++;
+    if (accepted) {
+      await this.#blobs.ensure(accepted.digest);
+    } else if (file === undefined) {
+      throw new NotCopied("layer-missing", `the layer of image ${id} is missing`, { image: id });
+    } else if (!isThere || (this.#verify && (await this.#to.documents.has(imageKey(id, "layer"))))) {
+      await this.#file(id, file, json);
+    } else {
+      this.#tally.blobs.there++;
+    }
     if (isThere) {
       this.#tally.images.there++;
       return undefined;
