@@ -69,6 +69,7 @@ function storageProbe(settings: Settings): Probe {
 /** Where the storage is, as far as one line can tell. */
 function subjectOf({ storage, ...settings }: Settings): string {
   if (storage === "swift") return `swift, container ${settings.swift_container}, by ${settings.swift_authurl ?? ""}`;
+  if (storage === "glance") return `glance with ${settings.storage_alternate}, by ${settings.swift_authurl ?? ""}`;
   if (storage !== "s3" && storage !== "gcs") return storage;
   const named = storage === "s3" ? settings.s3_bucket : undefined;
   const bucket = named ?? settings.boto_bucket ?? "";

@@ -61,7 +61,7 @@ export class Glance {
       cwd: this.#folder,
       env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1" },
     });
-    await this.#server.ready("glance", async () => (await fetch(`${this.url}/healthcheck`)).ok, 60);
+    await this.#server.ready("glance", async () => (await fetch(`${this.url}/healthcheck`)).ok, 180);
   }
 
   /** Ends it as a power cut would; what was stored is there after `restart`. */

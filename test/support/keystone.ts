@@ -139,7 +139,7 @@ export class Keystone {
       cwd: this.#folder,
       env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1" },
     });
-    await this.#server.ready("keystone", async () => (await fetch(this.authUrl)).ok, 60);
+    await this.#server.ready("keystone", async () => (await fetch(this.authUrl)).ok, 180);
   }
 
   /** Ends it as a power cut would; what it knows is there after `restart`. */

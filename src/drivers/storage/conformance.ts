@@ -11,6 +11,8 @@ export interface Conformance {
   readonly inMemory?: boolean;
   /** How many objects are many, where each takes its time: it should be more than the backend lists at once. */
   readonly many?: number;
+  /** Milliseconds that a test may take, where each request takes its time. */
+  readonly timeout?: number;
   /** Names with ends of lines can't be kept: such keys are INVALID_KEY. */
   readonly oneLine?: boolean;
 }
@@ -32,7 +34,7 @@ export function describeStorage(
   conformance: Conformance = {},
 ): void {
   describe(`${name} is a storage driver`, function () {
-    this.timeout(60_000);
+    this.timeout(conformance.timeout ?? 60_000);
     let opened: StorageDriver | undefined;
     let areas = 0;
     const subject: Subject = {

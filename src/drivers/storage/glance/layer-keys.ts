@@ -9,10 +9,14 @@ export interface LayerKeys {
   readonly title: (key: string) => string;
 }
 
-/** The first is the Python registry's layout, with its image's id, the second CNCF Distribution's, with its digest. */
+/**
+ * The first is the Python registry's layout, with its image's id, the second CNCF Distribution's, with its digest. By the third
+ * `check` finds out whether Glance lets us do all that a registry does.
+ */
 const shapes: readonly (readonly string[])[] = [
   ["images", "*", "layer"],
   ["docker", "registry", "v2", "blobs", "*", "*", "*", "data"],
+  ["_registryctl", "probe", "*", "object"],
 ];
 
 /** The keys that the registry has for what clients push as layers or, in V2, as any blob. */
@@ -30,7 +34,8 @@ export const registryLayers: LayerKeys = {
   },
   title: (key) => {
     const [top, id = "", , , algorithm = "", , hex = ""] = key.split("/");
-    return top === "images" ? id : `${algorithm}:${hex}`;
+    if (top === "docker") return `${algorithm}:${hex}`;
+    return top === "images" ? id : "a probe of registryctl check";
   },
 };
 

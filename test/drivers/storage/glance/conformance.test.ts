@@ -8,7 +8,7 @@ const places: Readonly<Record<string, (key: string) => boolean>> = {
 };
 
 describe("glance on a real server", function () {
-  this.timeout(60_000);
+  this.timeout(300_000);
   let cloud: GlanceCloud;
 
   before(async function () {
@@ -26,6 +26,6 @@ describe("glance on a real server", function () {
 
   for (const [name, isLayer] of Object.entries(places)) {
     const open = async () => await cloud.open({ keys: layersWhere(isLayer), pageSize: 12 });
-    describeStorage(name, open, undefined, { many: 29 });
+    describeStorage(name, open, undefined, { many: 29, timeout: 300_000 });
   }
 });
