@@ -40,7 +40,7 @@ export async function nginxConfiguration(proxy: FrontEnd, { location, legacy }: 
   return await fill("nginx.conf", {
     ...proxy,
     names: proxy.names.join(" "),
-    upstreams: proxy.upstreams.map((address) => ({ address })),
+    several: proxy.upstreams.length > 1,
     listen: listen(proxy, port, tls ? " ssl" : ""),
     redirect: tls &&
       tls.redirectPort > 0 && {

@@ -38,6 +38,13 @@ root: { storage: local, storage_path: ${cwd}/data, nginx_x_accel_redirect: /v1 }
     expect((await generate("socket")).stdout).to.contain("server unix:/run/r.sock;");
   });
 
+  it("asks several registries in turns, and leaves none out for having failed", async () => {
+    const { stdout } = await generate("plain", "--upstream", "10.0.0.1:5000", "--upstream", "unix:/run/r.sock");
+    expect(stdout).to.contain("server 10.0.0.1:5000 max_fails=0;").and.contain("server unix:/run/r.sock max_fails=0;");
+    expect(stdout).to.contain("proxy_connect_timeout");
+    expect((await generate("plain")).stdout).to.contain("server 127.0.0.1:5000;");
+  });
+
   it("offloads when the flavor says so, and says how when only the flag does", async () => {
     expect((await generate("plain")).stdout).not.to.contain("internal;");
     const told = await generate("offload", "-n", "x");
