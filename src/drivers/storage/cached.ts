@@ -5,7 +5,7 @@ import type { Append, ByteRange, Entry, RedirectOptions, Stat, StorageDriver } f
 
 /** Which objects are kept in the cache. */
 export interface Caching {
-  /** By default the small documents of images and repositories, never a layer. */
+  /** By default the small documents of images, never a layer or a tag. */
   readonly admits?: (key: string) => boolean;
   /** In bytes. */
   readonly largest?: number;
@@ -21,9 +21,12 @@ export function cached(driver: StorageDriver, cache: Cache, caching: Caching = {
   return new CachedStorage(driver, cache, caching);
 }
 
-/** The metadata of the V1 protocol. */
+/**
+ * What is known of images of V1. Not what a repository says, nor whether a push is going on: a server that can't reach the
+ * cache for a moment can't tell the others when that changes, and a tag is never to be stale.
+ */
 function isSmallDocument(key: string): boolean {
-  return /^(images|repositories|_registryctl\/v1)\//.test(key) && !key.endsWith("/layer");
+  return /^(images|_registryctl\/v1)\/(?!.*\/(layer|_inprogress)$)/.test(key);
 }
 
 /** The time of the object stands before its content, as a double. */

@@ -91,7 +91,7 @@ describe("cached storage", () => {
     expect(await outcome(store.read("images/a"))).to.equal("NOT_FOUND");
   });
 
-  it("keeps small documents of images and repositories, and neither layers, blobs, uploads nor what is large", async () => {
+  it("keeps small documents of images, and neither tags, layers, blobs, uploads nor what is large", async () => {
     const { store, asked } = counted();
     const isKept = async (key: string, size: number): Promise<boolean> => {
       await store.write(key, repeated(Buffer.alloc(1000, "x"), size));
@@ -99,7 +99,7 @@ describe("cached storage", () => {
       expect((await bytesOf(store, key)).length).to.equal(size);
       return asked() === before;
     };
-    for (const key of ["images/a/json", "repositories/library/a/tag_latest", "_registryctl/v1/images/a/contested"]) {
+    for (const key of ["images/a/json", "images/a/ancestry", "_registryctl/v1/images/a/contested"]) {
       expect(await isKept(key, 65_536), key).to.be.true;
       expect(await isKept(key, 65_537), key).to.be.false;
       expect(await isKept(key, 0), key).to.be.true;
@@ -112,6 +112,23 @@ describe("cached storage", () => {
     ]) {
       expect(await isKept(key, 5), key).to.be.false;
     }
+  });
+
+  it("shows tags as they are, also when who changes them does not reach the cache", async () => {
+    const store = openMemory();
+    const reader = cached(store, openMemoryCache());
+    const unreachable = openRedis({ host: "127.0.0.1", port: await freePort(), db: 0 });
+    const writer = cached(store, unreachable);
+    const tag = "repositories/library/a/tag_latest";
+    for (const key of [tag, "repositories/library/a/_index_images", "images/a/_inprogress"]) {
+      await put(writer, key, "one");
+      expect(await textOf(reader, key)).to.equal("one");
+      await put(writer, key, "two");
+      expect(await textOf(reader, key)).to.equal("two");
+      await writer.delete(key);
+      expect(await outcome(reader.read(key)), key).to.equal("NOT_FOUND");
+    }
+    await unreachable.close();
   });
 
   it("forgets what a change that failed may have changed", async () => {
