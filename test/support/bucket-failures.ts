@@ -32,8 +32,8 @@ export interface DisturbedBucket {
   /** Ends the server as a power cut would; its objects may be gone after `restart`. */
   kill(): Promise<void>;
   restart(): Promise<void>;
-  /** How many requests an object is copied by. */
-  readonly requests: { readonly copy: number };
+  /** How many requests an object is copied by, moved by where that is not one more, and written by where it is not one. */
+  readonly requests: { readonly copy: number; readonly move?: number; readonly put?: number };
 }
 
 /** The `DriverError` that it rejects with. */
@@ -91,7 +91,9 @@ export function describeBucketFailures(
       it("fails and leaves nothing when the server goes away", async () => {
         const going = async function* () {
           yield* repeated(block, 12 * mebibyte);
-          await until("a part is on its way", () => proxy.requests.some((line) => /partNumber=|upload_id=/.test(line)));
+          await until("a part is on its way", () =>
+            proxy.requests.some((line) => /partNumber=|upload_id=|\/parts\//.test(line)),
+          );
           proxy.mode = "refuse";
           proxy.cutAll();
           yield* repeated(block, 12 * mebibyte);
@@ -202,13 +204,13 @@ export function describeBucketFailures(
             async () => {
               await driver.move("copied", "moved");
             },
-            stage.requests.copy + 1,
+            stage.requests.move ?? stage.requests.copy + 1,
           ],
           [
             async () => {
               await put(driver, "busy", "x");
             },
-            1,
+            stage.requests.put ?? 1,
           ],
         ] as const) {
           proxy.busyFor(3);

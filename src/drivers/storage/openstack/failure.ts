@@ -45,7 +45,8 @@ export function driverError(error: unknown, subject: string, meaning: Meaning): 
   if (error instanceof DriverError) return error;
   const known = error instanceof HttpFailure ? meaning(error) : meaningOfTrouble(error);
   const reason = error instanceof Error ? error.message || codeOf(error) : String(error);
-  const text = known?.text === undefined ? `${subject}: ${reason}` : `${known.text} (${reason})`;
+  const isPlain = known?.code === "NOT_FOUND";
+  const text = known?.text === undefined ? `${subject}: ${reason}` : known.text + (isPlain ? "" : ` (${reason})`);
   return new DriverError(known?.code ?? "UNAVAILABLE", text, { cause: error });
 }
 

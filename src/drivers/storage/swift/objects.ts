@@ -46,11 +46,15 @@ export class SwiftObjects implements ObjectBucket {
     range?: ByteRange,
     same?: string,
   ): Promise<{ readonly response: Content; readonly head: Head }> {
-    const { status, headers, body } = await this.#objects.get(key, range);
+    const another = new DriverError("UNAVAILABLE", `${key} is another object now`);
+    const { status, headers, body } = await this.#objects.get(key, range).catch((error: unknown) => {
+      // There was something to read of the object that it was.
+      throw same !== undefined && error instanceof DriverError && error.code === "INVALID_RANGE" ? another : error;
+    });
     const head = headOf(headers);
     if (same !== undefined && head.etag !== same) {
       body.destroy();
-      throw new DriverError("UNAVAILABLE", `${key} is another object now`);
+      throw another;
     }
     return { response: Object.assign(body, { statusCode: status }), head };
   }
