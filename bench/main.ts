@@ -91,8 +91,11 @@ function onInterrupt(folder: string, progress: Progress): () => void {
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   const interrupted = (): void => {
     progress.clear();
-    killServices();
-    void rm(folder, { recursive: true, force: true, maxRetries: 5 }).finally(() => process.exit(130));
+    void killServices()
+      .then(async () => {
+        await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+      })
+      .finally(() => process.exit(130));
   };
   for (const signal of signals) process.once(signal, interrupted);
   return () => {

@@ -1,6 +1,7 @@
 import { access, constants, mkdir, rm } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { behindNginx } from "./contestants/behind-nginx.ts";
+import { onBucket } from "./contestants/on-bucket.ts";
 import type { Contestant } from "./contestants/contestant.ts";
 import { Load } from "./load/load.ts";
 import { measure, tolerated, type Measured } from "./measure.ts";
@@ -48,7 +49,8 @@ async function runGroup(group: Group, run: GroupRun): Promise<readonly Result[]>
   const targets: Target[] = [];
   try {
     if (possible.some(({ skipped }) => skipped === undefined)) {
-      for (const contestant of run.contestants) targets.push(await startTarget(group, contestant, run));
+      const contestants = group.bucket === undefined ? run.contestants : onBucket(run.contestants[0], group.bucket);
+      for (const contestant of contestants) targets.push(await startTarget(group, contestant, targets.length, run));
     }
     for (const { workload, skipped } of possible) {
       const result =
@@ -67,9 +69,9 @@ async function runGroup(group: Group, run: GroupRun): Promise<readonly Result[]>
   return results;
 }
 
-async function startTarget(group: Group, contestant: Contestant, run: GroupRun): Promise<Target> {
+async function startTarget(group: Group, contestant: Contestant, index: number, run: GroupRun): Promise<Target> {
   const { load, background } = run;
-  const folder = join(run.folder, `${group.name}-${run.contestants.indexOf(contestant)}`);
+  const folder = join(run.folder, `${group.name}-${index}`);
   await mkdir(folder, { recursive: true });
   run.progress.show(`${group.name}: starting ${contestant.name}`);
   const started = group.front ? behindNginx(contestant, { offload: group.front === "offload" }) : contestant;

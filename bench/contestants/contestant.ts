@@ -1,3 +1,5 @@
+import type { Bucket } from "../load/buckets.ts";
+
 /** A registry that is measured. */
 export interface Contestant {
   readonly name: string;
@@ -10,6 +12,8 @@ export interface Contestant {
 export interface StartOptions {
   /** A proxy in front sends blobs by itself, where the contestant can let it. */
   readonly offload?: boolean;
+  /** Options of its flavor that keep its images elsewhere than on local disk; only registryctl takes them. */
+  readonly storage?: Readonly<Record<string, unknown>>;
 }
 
 /** A contestant that runs. */
@@ -21,5 +25,7 @@ export interface Server {
   readonly readyAfter: number;
   /** The configuration of nginx in front of it (registryctl's own), when it has one. */
   readonly configFile?: string;
+  /** The bucket that it keeps everything in. */
+  readonly bucket?: Bucket;
   stop(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Contestant } from "./contestant.ts";
+import type { Contestant, StartOptions } from "./contestant.ts";
 import { freePort, Service } from "./service.ts";
 
 /** This checkout's command line, as an operator runs it. */
@@ -29,11 +29,11 @@ export function registryctl({
   return {
     name,
     speaksV1: true,
-    async start(folder, { offload = false } = {}) {
+    async start(folder, { offload = false, storage } = {}) {
       const port = await freePort();
       const configFile = join(folder, "config.yml");
       await mkdir(folder, { recursive: true });
-      await writeFile(configFile, configuration({ folder, port, workers, offload }));
+      await writeFile(configFile, configuration({ folder, port, workers, offload, storage }));
       const profiling = profiles === undefined ? [] : ["--cpu-prof", "--cpu-prof-dir", profiles];
       const args = [...profiling, program, "serve", "--config", configFile, "--flavor", flavor];
       const service = await Service.start(process.execPath, args, folder);
@@ -47,16 +47,16 @@ export function registryctl({
   };
 }
 
-/** A configuration on local storage below `folder`; JSON is YAML too. */
+/** A configuration on local storage below `folder`, unless `storage` says else; JSON is YAML too. */
 export function configuration(options: {
   readonly folder: string;
   readonly port: number;
   readonly workers: number | "auto";
   readonly offload: boolean;
+  readonly storage?: StartOptions["storage"];
 }): string {
   const settings = {
-    storage: "local",
-    storage_path: join(options.folder, "store"),
+    ...(options.storage ?? { storage: "local", storage_path: join(options.folder, "store") }),
     loglevel: "info",
     workers: options.workers,
     http: { host: "127.0.0.1", port: options.port },

@@ -9,7 +9,7 @@ const patience = 30;
 /** Milliseconds between questions to a server that starts. */
 const pause = 2;
 
-const running = new Set<Service>();
+const running = new Set<{ kill(): Promise<void> }>();
 
 /** A program that was started for a measurement; what it prints goes to a file in `folder`. */
 export class Service {
@@ -68,14 +68,24 @@ export class Service {
     clearTimeout(timer);
   }
 
-  kill(): void {
+  async kill(): Promise<void> {
     this.#child.kill("SIGKILL");
+    await this.#ended;
   }
 }
 
 /** Ends every program that still runs, at once. */
-export function killServices(): void {
-  for (const service of running) service.kill();
+export async function killServices(): Promise<void> {
+  await Promise.allSettled([...running].map((service) => service.kill()));
+}
+
+/** Has `killServices` end something else too, until what is answered is called. */
+export function killedToo(kill: () => Promise<void>): () => void {
+  const service = { kill };
+  running.add(service);
+  return () => {
+    running.delete(service);
+  };
 }
 
 /** A port of 127.0.0.1 that nobody listens on. */

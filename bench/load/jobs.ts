@@ -1,3 +1,4 @@
+import { emptyBucket, getObjects, putObject, putObjects, redirectedDownloads } from "./buckets.ts";
 import { downloads, verifyDownload } from "./downloads.ts";
 import { fetchBody, requests } from "./requests.ts";
 import { mountBlob, pushBlobs, putManifests } from "./small-pushes.ts";
@@ -8,11 +9,16 @@ import { pushV1Image } from "./v1-images.ts";
 /** What a load process can be asked to do. Inputs and results pass between processes, so they are plain data. */
 export const jobs = {
   downloads,
+  emptyBucket,
   fetchBody,
+  getObjects,
   mountBlob,
   pushBlobs,
   pushV1Image,
   putManifests,
+  putObject,
+  putObjects,
+  redirectedDownloads,
   requests,
   transfers,
   upload,

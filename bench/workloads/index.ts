@@ -1,4 +1,5 @@
 import type { Scale } from "../scale.ts";
+import { bucketDownloads, bucketPushes } from "./buckets.ts";
 import { downloadsOf } from "./downloads.ts";
 import { lifecycle } from "./lifecycle.ts";
 import { listings } from "./listings.ts";
@@ -23,5 +24,8 @@ export function groups(scale: Scale): readonly Group[] {
     mixed(scale),
     skopeoCopies(scale),
     v1Layers(scale),
+    bucketPushes(scale),
+    bucketDownloads(scale, "through"),
+    bucketDownloads(scale, "redirect"),
   ];
 }

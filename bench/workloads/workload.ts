@@ -52,5 +52,7 @@ export interface Workload {
 export interface Group {
   readonly name: string;
   readonly front?: "proxy" | "offload";
+  /** registryctl on an S3 bucket, beside the minio client that uses the same server by itself. */
+  readonly bucket?: "through" | "redirect";
   readonly workloads: readonly Workload[];
 }

@@ -38,6 +38,11 @@ export class RadosGateway implements S3Server {
   /** Skips the suite when Ceph is not installed. */
   static async start(context: Context): Promise<RadosGateway> {
     needs(context, "ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "ceph-authtool", "monmaptool", "ceph");
+    return await RadosGateway.launch();
+  }
+
+  /** As `start`, where Ceph is known to be installed. */
+  static async launch(): Promise<RadosGateway> {
     // Paths of Unix sockets have room for 107 bytes.
     const sockets = await mkdtemp("/tmp/rgw-");
     const server = new RadosGateway(await temporaryFolder("ceph"), sockets, await freePort(), await freePort());

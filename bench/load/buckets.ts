@@ -1,0 +1,104 @@
+import { randomUUID } from "node:crypto";
+import { Readable } from "node:stream";
+import { Client } from "minio";
+import { headerOf } from "./answer-parser.ts";
+import { BlobSeries } from "./blob-series.ts";
+import { Connection, requestHead, withConnections } from "./connection.ts";
+import type { DownloadsJob, Moved } from "./downloads.ts";
+import type { Counted } from "./small-pushes.ts";
+
+/** A bucket, and who may use it. */
+export interface Bucket {
+  readonly endPoint: string;
+  readonly port: number;
+  readonly region: string;
+  readonly accessKey: string;
+  readonly secretKey: string;
+  readonly name: string;
+}
+
+/** Writes a new object with nothing but the minio client, in the way of its own choice. */
+export async function putObject(job: {
+  readonly bucket: Bucket;
+  readonly size: number;
+}): Promise<Moved & { readonly key: string }> {
+  const client = clientOf(job.bucket);
+  const blob = new BlobSeries(job.size).next();
+  const key = randomUUID();
+  const start = performance.now();
+  await client.putObject(job.bucket.name, key, Readable.from(blob.chunks()), job.size);
+  return { bytes: job.size, seconds: (performance.now() - start) / 1000, key };
+}
+
+/** Writes many new objects, several at a time. */
+export async function putObjects(job: {
+  readonly bucket: Bucket;
+  readonly count: number;
+  readonly size: number;
+  readonly connections: number;
+}): Promise<Counted> {
+  const client = clientOf(job.bucket);
+  const series = new BlobSeries(job.size);
+  const queue = Array.from({ length: job.count }, () => Buffer.concat([...series.next().chunks()])).values();
+  const start = performance.now();
+  const work = async (): Promise<void> => {
+    for (const bytes of queue) await client.putObject(job.bucket.name, randomUUID(), bytes, bytes.length);
+  };
+  await Promise.all(Array.from({ length: job.connections }, work));
+  return { count: job.count, seconds: (performance.now() - start) / 1000 };
+}
+
+/** Reads an object one time after the other, and throws it away. */
+export async function getObjects(job: {
+  readonly bucket: Bucket;
+  readonly key: string;
+  readonly times: number;
+  readonly length: number;
+}): Promise<Moved> {
+  const client = clientOf(job.bucket);
+  const start = performance.now();
+  for (let turn = 0; turn < job.times; turn++) {
+    let length = 0;
+    const stream: AsyncIterable<Buffer> = await client.getObject(job.bucket.name, job.key);
+    for await (const chunk of stream) length += chunk.length;
+    if (length !== job.length) throw new Error(`The object has ${length} bytes`);
+  }
+  return { bytes: job.times * job.length, seconds: (performance.now() - start) / 1000 };
+}
+
+/** As `downloads`, where each answer is a redirect to another server, which is followed over connections of its own. */
+export async function redirectedDownloads({ url, path, connections, times, length }: DownloadsJob): Promise<Moved> {
+  const base = new URL(url);
+  const head = requestHead(base, "GET", path);
+  const start = performance.now();
+  await withConnections(base, { count: connections }, async (connection) => {
+    let other: Connection | undefined;
+    try {
+      for (let turn = 0; turn < times; turn++) {
+        const answer = await connection.exchange(head);
+        const target = new URL(headerOf(answer, "Location") ?? "", base);
+        if (![302, 307].includes(answer.status) || target.host === base.host)
+          throw new Error(`GET ${path}: ${answer.status}`);
+        other ??= await Connection.open(target, 1024 * 1024);
+        const object = await other.exchange(requestHead(target, "GET", `${target.pathname}${target.search}`));
+        if (object.status !== 200 || object.length !== length) throw new Error(`GET ${target.href}: ${object.status}`);
+      }
+    } finally {
+      other?.close();
+    }
+  });
+  return { bytes: connections * times * length, seconds: (performance.now() - start) / 1000 };
+}
+
+/** Removes all objects: what is measured next has the room that the first had. */
+export async function emptyBucket({ bucket }: { readonly bucket: Bucket }): Promise<void> {
+  const client = clientOf(bucket);
+  const names: string[] = [];
+  const objects: AsyncIterable<{ readonly name?: string }> = client.listObjectsV2(bucket.name, "", true);
+  for await (const { name } of objects) if (name !== undefined) names.push(name);
+  await client.removeObjects(bucket.name, names);
+}
+
+function clientOf({ endPoint, port, region, accessKey, secretKey }: Bucket): Client {
+  return new Client({ endPoint, port, region, accessKey, secretKey, useSSL: false });
+}
