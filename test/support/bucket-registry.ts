@@ -112,9 +112,8 @@ export function describeRegistryInBucket(
       expect(before.map(({ id }) => id)).to.deep.equal(images.map(({ id }) => id));
     });
 
-    (redirects ? it : undefined)?.(
-      "sends clients to the bucket for blobs of V2 and layers of V1, but not for HEAD",
-      async () => {
+    if (redirects)
+      it("sends clients to the bucket for blobs of V2 and layers of V1, but not for HEAD", async () => {
         const content = Buffer.from("0123456789".repeat(1_000));
         const digest = `sha256:${createHash("sha256").update(content).digest("hex")}`;
         await push("redirected", digest, [content]);
@@ -133,8 +132,7 @@ export function describeRegistryInBucket(
           const head = await fetch(registry.url + path, { method: "HEAD", redirect: "manual" });
           expect([head.status, head.headers.get("content-length")], path).to.deep.equal([200, "10000"]);
         }
-      },
-    );
+      });
 
     more(() => registry);
   });
