@@ -25,19 +25,7 @@ function settingsOf(options: object): SwiftSettings {
 /** Swift with users of its own: version 1 of authentication. */
 export async function startSwift(context: Context): Promise<SwiftCloud & { readonly server: SwiftServer }> {
   const server = await SwiftServer.start(context);
-  return {
-    server,
-    port: server.port,
-    settings: (port = server.port) =>
-      settingsOf({
-        swift_authurl: `http://${server.host}:${port}/auth/v1.0`,
-        swift_user: server.account.accessKey,
-        swift_password: server.account.secretKey,
-      }),
-    stop: async () => {
-      await server.stop();
-    },
-  };
+  return withOwnUsers(server, server.account.accessKey, server.account.secretKey);
 }
 
 /**
@@ -90,14 +78,22 @@ export function keystoneSettings(keystone: Keystone, user: KeystoneUser = keysto
 /** Ceph's gateway, by Swift's protocol. */
 export async function startCeph(context: Context): Promise<SwiftCloud & { readonly server: RadosGateway }> {
   const server = await RadosGateway.start(context);
+  return withOwnUsers(server, server.swiftAccount.user, server.swiftAccount.password);
+}
+
+function withOwnUsers<Server extends SwiftServer | RadosGateway>(
+  server: Server,
+  user: string,
+  password: string,
+): SwiftCloud & { readonly server: Server } {
   return {
     server,
     port: server.port,
     settings: (port = server.port) =>
       settingsOf({
         swift_authurl: `http://${server.host}:${port}/auth/v1.0`,
-        swift_user: server.swiftAccount.user,
-        swift_password: server.swiftAccount.password,
+        swift_user: user,
+        swift_password: password,
       }),
     stop: async () => {
       await server.stop();
