@@ -2,17 +2,7 @@ import type { Readable } from "node:stream";
 import { expect } from "chai";
 import { seededRandom } from "./random.ts";
 import type { Conformance, Subject } from "../conformance.ts";
-import {
-  bufferBytes,
-  bytesOf,
-  hashOf,
-  outcome,
-  put,
-  randomBytes,
-  repeated,
-  source,
-  textOf,
-} from "./probing.ts";
+import { bufferBytes, bytesOf, hashOf, outcome, put, randomBytes, repeated, source, textOf } from "./probing.ts";
 
 const mebibyte = 1_048_576;
 
