@@ -7,27 +7,34 @@ import type { GlanceSettings } from "../../src/drivers/storage/glance/options.ts
 import type { LayerKeys } from "../../src/drivers/storage/glance/layer-keys.ts";
 import type { StorageDriver } from "../../src/drivers/storage/driver.ts";
 import { openLocal } from "../../src/drivers/storage/local.ts";
+import { openSwift } from "../../src/drivers/storage/swift.ts";
 import { Glance } from "./glance.ts";
 import { Keystone, type KeystoneUser } from "./keystone.ts";
 import { removeFolder, temporaryFolder } from "./program.ts";
+import { startSwiftWithKeystone, type SwiftCloud } from "./swift-cloud.ts";
 
 /** Every key that `isLayer` names is an image of Glance, wherever it lies. */
 export function layersWhere(isLayer: (key: string) => boolean): LayerKeys {
   return { isLayer, below: () => "many", title: () => "an object of a test" };
 }
 
-/** A Glance with its Keystone, and stores of layers on it, each with its other objects in a folder of its own. */
+/**
+ * A Glance with its Keystone, and stores of layers on it, each with its other objects in a folder or a container of its
+ * own.
+ */
 export class GlanceCloud {
   readonly keystone: Keystone;
   readonly glance: Glance;
+  readonly #swift: SwiftCloud | undefined;
   readonly #folders: string[] = [];
 
-  private constructor(keystone: Keystone, glance: Glance) {
+  private constructor(keystone: Keystone, glance: Glance, swift?: SwiftCloud) {
     this.keystone = keystone;
     this.glance = glance;
+    this.#swift = swift;
   }
 
-  /** As `Glance.start`. Skips the suite when one of them is not installed. */
+  /** As `Glance.start`, with folders. Skips the suite when one of them is not installed. */
   static async start(context: Context, asksAlways = false): Promise<GlanceCloud> {
     const keystone = await Keystone.start(context);
     try {
@@ -38,10 +45,21 @@ export class GlanceCloud {
     }
   }
 
+  /** As `start`, with containers of a Swift that has the same Keystone. */
+  static async startWithSwift(context: Context): Promise<GlanceCloud> {
+    const swift = await startSwiftWithKeystone(context);
+    try {
+      return new GlanceCloud(swift.keystone, await Glance.start(context, swift.keystone), swift);
+    } catch (error) {
+      await swift.stop();
+      throw error;
+    }
+  }
+
   /** What the driver is opened with, as that user; `port` is Glance's own, or that of a proxy before it. */
   settings(user: KeystoneUser = this.keystone.user, port?: number): GlanceSettings {
     return {
-      storage_alternate: "local",
+      storage_alternate: this.#swift ? "swift" : "local",
       swift_authurl: this.keystone.authUrl,
       swift_user: user.name,
       swift_password: user.password,
@@ -50,9 +68,10 @@ export class GlanceCloud {
     };
   }
 
-  /** Opens a store whose alternate is a folder; `settings` are those above, but for what it says otherwise. */
+  /** Opens a store whose alternate is new; `settings` are those above, but for what it says otherwise. */
   async open(tuning: Partial<GlanceTuning> = {}, settings: Partial<GlanceSettings> = {}): Promise<StorageDriver> {
-    return await openGlance({ ...this.settings(), ...settings }, await openLocal(await this.folder()), tuning);
+    const alternate = await (this.#swift ? openSwift(this.#swift.settings()) : openLocal(await this.folder()));
+    return await openGlance({ ...this.settings(), ...settings }, alternate, tuning);
   }
 
   /** Deletes all images that are not in the middle of their upload: listings look through all of them. */
@@ -91,7 +110,7 @@ export class GlanceCloud {
 
   async stop(): Promise<void> {
     await this.glance.stop();
-    await this.keystone.stop();
+    await (this.#swift ?? this.keystone).stop();
     for (const folder of this.#folders) await removeFolder(folder);
   }
 }

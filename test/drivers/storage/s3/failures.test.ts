@@ -47,8 +47,6 @@ describe("s3 when things go wrong", function () {
     ({ server, proxy, bucket } = await startProxiedBucket(this, atEnd));
     driver = await openS3(s3Settings(server, bucket, proxy.port), tuning);
     atEnd(() => driver.close());
-    await driver.write("large", repeated(block, 24 * mebibyte));
-    for (let index = 0; index < 20; index++) await put(driver, `many/${index}`, "x");
   });
 
   afterEach(() => {
