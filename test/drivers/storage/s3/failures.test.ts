@@ -10,14 +10,7 @@ import { until } from "../../../support/program.ts";
 import { startProxiedBucket } from "../../../support/proxied-bucket.ts";
 import type { RadosGateway } from "../../../support/radosgw.ts";
 import { s3Settings } from "../../../support/s3-server.ts";
-import {
-  exists,
-  keysOf,
-  outcome,
-  put,
-  rejection,
-  repeated,
-} from "../../../support/storage-content.ts";
+import { exists, keysOf, outcome, put, rejection, repeated } from "../../../support/storage-content.ts";
 import type { TcpProxy } from "../../../support/tcp-proxy.ts";
 
 const mebibyte = 1_048_576;
