@@ -105,7 +105,10 @@ describe("registryctl check", () => {
   });
 
   it("tells flavors that wait for another version from those with mistakes", async () => {
-    await writeFile(join(cwd, "config.yml"), "a: {storage: memory}\nb: {storage: elliptics}\nc: {storage: elliptics, x: y}\n");
+    await writeFile(
+      join(cwd, "config.yml"),
+      "a: {storage: memory}\nb: {storage: elliptics}\nc: {storage: elliptics, x: y}\n",
+    );
     const { code, stderr } = await registryctl(["check", "-c", "config.yml", "--all", "--no-probe"], { cwd });
     expect(code).to.equal(3);
     expect(stderr).to.equal("\n1 of 3 can be served. With mistakes: c. With a storage that this version lacks: b.\n");
