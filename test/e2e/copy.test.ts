@@ -135,7 +135,7 @@ describe("copying a store", function () {
     it("brings everything to the bucket while clients push to the one and pull from the other", async () => {
       const target = await started(s3Flavor(gateway, bucket));
       const [from, to] = [`127.0.0.1:${source.port}`, `127.0.0.1:${target.port}`];
-      tools = await ContainerTools.create({ address: from, client: source.client() } as never);
+      tools = await ContainerTools.create({ address: from, authority: undefined });
       cleanup.push(async () => {
         await tools.remove();
       });

@@ -88,7 +88,7 @@ describe("a driver by others, the one of docs/drivers.md", function () {
       const address = `127.0.0.1:${port}`;
       const client = new V1Client(`http://${address}`);
       const images = await smallChain(3);
-      const tools = await ContainerTools.create({ address, client } as never);
+      const tools = await ContainerTools.create({ address, authority: undefined });
       try {
         await serving(program(), async () => {
           await client.push("mine/app", "v1", images);
