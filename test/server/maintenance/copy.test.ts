@@ -159,6 +159,25 @@ describe("a copy between stores", function () {
     expect(await own.ociTags.digest(name, parseOciTag("v1"))).to.equal(undefined);
   });
 
+  it("copies an image that came after the list of images had named it", async () => {
+    const [tag] = old.tags;
+    const chain = tag?.images.map(({ id }) => `images/${id}/`) ?? [];
+    let isThere = false;
+    const late = new Proxy(from, {
+      get(driver, method: keyof StorageDriver) {
+        const value: unknown = Reflect.get(driver, method);
+        if (typeof value !== "function") return value;
+        return (key: string, ...rest: readonly unknown[]): unknown => {
+          if (key.endsWith(`/tag_${tag?.tag ?? ""}`)) isThere = true;
+          if (isThere || !chain.some((folder) => key.startsWith(folder))) return value.call(driver, key, ...rest);
+          return Promise.reject(new DriverError("NOT_FOUND", `${key} is still to come`));
+        };
+      },
+    });
+    const { problems } = await run(openMemory(), {}, late);
+    expect(problems).to.deep.equal([]);
+  });
+
   it("reads back a layer that no checksum vouches for", async () => {
     const [one] = old.tags;
     const id = one!.images[0]!.id;

@@ -45,9 +45,9 @@ export class ImageCopy {
 
   /** Afterwards the target has the image and all that it is built on. Rejects with `NotCopied`; what is whole is copied. */
   async ensure(id: ImageId): Promise<void> {
-    const known = this.#outcomes.get(id) ?? this.#ensure(id);
-    this.#outcomes.set(id, known);
-    await known;
+    await remembering(this.#outcomes, id, async () => {
+      await this.#ensure(id);
+    });
   }
 
   async #ensure(id: ImageId): Promise<void> {
@@ -73,9 +73,7 @@ export class ImageCopy {
   }
 
   async #layer(id: ImageId): Promise<Rest> {
-    const known = this.#layers.get(id) ?? this.#copyLayer(id);
-    this.#layers.set(id, known);
-    return await known;
+    return await remembering(this.#layers, id, async () => await this.#copyLayer(id));
   }
 
   async #copyLayer(id: ImageId): Promise<Rest> {
@@ -185,6 +183,26 @@ export class ImageCopy {
   async #copyDocument(key: string): Promise<void> {
     const [bytes, there] = await Promise.all([this.#from.documents.read(key), this.#to.documents.read(key)]);
     if (bytes && !there?.equals(bytes)) await this.#sink.document(key, bytes);
+  }
+}
+
+/** What a push that goes on meanwhile may mend. */
+const passing: readonly string[] = ["image-missing", "layer-missing", "push-abandoned"];
+
+/** The outcome of the work for an image, which is done once unless what it lacked may have come. */
+async function remembering<T>(
+  outcomes: LRUCache<ImageId, Promise<T>>,
+  id: ImageId,
+  work: () => Promise<T>,
+): Promise<T> {
+  const outcome = outcomes.get(id) ?? work();
+  outcomes.set(id, outcome);
+  try {
+    return await outcome;
+  } catch (error) {
+    const isPassing = error instanceof NotCopied && passing.includes(error.kind);
+    if (isPassing && outcomes.get(id) === outcome) outcomes.delete(id);
+    throw error;
   }
 }
 
