@@ -11,7 +11,8 @@ import { profileTables } from "./cpu-profile.ts";
 import { machine } from "./machine.ts";
 import { parseOptions, type Options } from "./options.ts";
 import { Progress } from "./progress.ts";
-import { asJson, asText } from "./report.ts";
+import { asJson, asText, type Report } from "./report.ts";
+import type { Result } from "./results.ts";
 import { run } from "./run.ts";
 import { full, quick } from "./scale.ts";
 import { chosen } from "./selection.ts";
@@ -46,26 +47,34 @@ async function bench(options: Options, args: readonly string[]): Promise<number>
   const contestants = [registryctl({ program, workers: options.workers, ...profiles }), ...peer(options)];
   const folder = await mkdtemp(join(options.folder ?? tmpdir(), "registryctl-bench-"));
   const progress = new Progress(process.stderr);
-  const stopWatching = onInterrupt(folder, progress);
   const start = performance.now();
-  try {
-    const results = await run({ contestants, groups: wanted, scale, rounds: options.rounds, folder, progress });
+  const results: Result[] = [];
+  const report = (): Report => ({
+    date: new Date().toISOString().slice(0, 10),
+    command: ["npm run bench --", ...args].join(" "),
+    machine: machine(),
+    contestants: contestants.map(({ name }) => name),
+    rounds: options.rounds,
+    isQuick: options.isQuick,
+    seconds: (performance.now() - start) / 1000,
+    results,
+    verdicts: judge(results),
+  });
+  const tell = async (): Promise<void> => {
     progress.clear();
-    const verdicts = judge(results);
-    const report = {
-      date: new Date().toISOString().slice(0, 10),
-      command: ["npm run bench --", ...args].join(" "),
-      machine: machine(),
-      contestants: contestants.map(({ name }) => name),
-      rounds: options.rounds,
-      isQuick: options.isQuick,
-      seconds: (performance.now() - start) / 1000,
-      results,
-      verdicts,
-    };
-    process.stdout.write(asText(report));
+    if (results.length === 0) return;
+    process.stdout.write(asText(report()));
+    if (options.json !== undefined) await writeFile(options.json, asJson(report()));
+  };
+  const stopWatching = onInterrupt(folder, tell);
+  try {
+    const { rounds } = options;
+    for await (const measured of run({ contestants, groups: wanted, scale, rounds, folder, progress })) {
+      results.push(...measured);
+    }
+    await tell();
     if (profiles.profiles !== undefined) process.stdout.write(`\n${await profileTables(profiles.profiles)}`);
-    if (options.json !== undefined) await writeFile(options.json, asJson(report));
+    const { verdicts } = report();
     const isMissed = options.mustMeetTargets && verdicts.some(({ met }) => met === false);
     return isMissed || results.some(({ failure }) => failure !== undefined) ? 1 : 0;
   } finally {
@@ -86,12 +95,12 @@ function peer({ peer, workers }: Options): readonly Contestant[] {
   return [peer === "docker-registry" ? dockerRegistry() : runningAt(peer)];
 }
 
-/** The first signal ends what was started, removes its files, and the run with 130. */
-function onInterrupt(folder: string, progress: Progress): () => void {
+/** The first signal ends what was started, tells what is done, removes the files and ends the run with 130. */
+function onInterrupt(folder: string, tell: () => Promise<void>): () => void {
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   const interrupted = (): void => {
-    progress.clear();
     void killServices()
+      .then(tell)
       .then(async () => {
         await rm(folder, { recursive: true, force: true, maxRetries: 5 });
       })

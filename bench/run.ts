@@ -23,13 +23,14 @@ export interface Run {
   readonly progress: Progress;
 }
 
-/** Measures every workload on every contestant; a workload that fails is a result, and the next one begins. */
-export async function run({ groups, ...rest }: Run): Promise<readonly Result[]> {
+/**
+ * Measures every workload on every contestant, and yields the results of group after group; a workload that fails is a
+ * result, and the next one begins.
+ */
+export async function* run({ groups, ...rest }: Run): AsyncGenerator<readonly Result[]> {
   const [load, background] = [new Load(), new Load()];
   try {
-    const results: Result[] = [];
-    for (const group of groups) results.push(...(await runGroup(group, { ...rest, load, background })));
-    return results;
+    for (const group of groups) yield await runGroup(group, { ...rest, load, background });
   } finally {
     load.stop();
     background.stop();
