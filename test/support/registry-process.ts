@@ -13,12 +13,14 @@ export class RegistryProcess {
   readonly port: number;
   /** The folder of the local storage. */
   readonly store: string;
+  readonly #env: NodeJS.ProcessEnv;
   #program: Program | undefined;
 
-  private constructor(folder: string, port: number, store: string) {
+  private constructor(folder: string, port: number, store: string, env: NodeJS.ProcessEnv) {
     this.folder = folder;
     this.port = port;
     this.store = store;
+    this.#env = env;
   }
 
   /**
@@ -26,11 +28,24 @@ export class RegistryProcess {
    * its flavor.
    */
   static async start(options: readonly string[] = [], store?: string): Promise<RegistryProcess> {
+    return await RegistryProcess.#started(options, store, process.env);
+  }
+
+  static async #started(
+    options: readonly string[],
+    store: string | undefined,
+    env: NodeJS.ProcessEnv,
+  ): Promise<RegistryProcess> {
     const folder = await temporaryFolder();
-    const registry = new RegistryProcess(folder, await freePort(), store ?? join(folder, "store"));
+    const registry = new RegistryProcess(folder, await freePort(), store ?? join(folder, "store"), env);
     await registry.configure(options);
     await registry.restart();
     return registry;
+  }
+
+  /** As `start`, for one that is only ever killed: it could not tell what it has run, and starts faster without noting it. */
+  static async startToKill(): Promise<RegistryProcess> {
+    return await RegistryProcess.#started([], undefined, { ...process.env, NODE_V8_COVERAGE: "" });
   }
 
   get url(): string {
@@ -69,7 +84,7 @@ export class RegistryProcess {
     this.#program = new Program(process.execPath, [bin, "serve", "--config", this.configFile, "--flavor", "e2e"], {
       cwd: this.folder,
       env: {
-        ...process.env,
+        ...this.#env,
         NODE_OPTIONS: `--import=${monitor}`,
         LOOP_MONITOR_FILE: join(this.folder, "loop-delay"),
       },
