@@ -1,41 +1,30 @@
-import { LRUCache } from "lru-cache";
 import { isNotFound } from "../../../drivers/storage/errors.ts";
 import { SizeMismatch } from "../../../drivers/storage/exact-size.ts";
 import { RegistryError } from "../../errors.ts";
 import { verified, type Digest } from "../../registry/digest.ts";
 import { isObject, parseJson } from "../../registry/documents.ts";
 import { blobKey, layerFactsKey } from "../../registry/paths.ts";
-import type { Tally } from "./counts.ts";
 import { NotCopied, settled } from "./not-copied.ts";
+import { Outcomes } from "./outcomes.ts";
 import type { CopyParts } from "./parts.ts";
-import type { Side } from "./side.ts";
-import type { CopySink } from "./sink.ts";
 
 /** Outcomes that are remembered: images that follow each other share most of their content. */
 const remembered = 50_000;
 
 /** Copies content, each once, by its digest. */
 export class BlobCopy {
-  readonly #from: Side;
-  readonly #to: Side;
-  readonly #sink: CopySink;
-  readonly #tally: Tally;
-  readonly #verify: boolean;
-  readonly #outcomes = new LRUCache<Digest, Promise<void>>({ max: remembered });
+  readonly #parts: CopyParts;
+  readonly #outcomes = new Outcomes<Digest, void>(remembered);
 
   constructor(parts: CopyParts) {
-    this.#from = parts.from;
-    this.#to = parts.to;
-    this.#sink = parts.sink;
-    this.#tally = parts.tally;
-    this.#verify = parts.verify;
+    this.#parts = parts;
   }
 
   /** Afterwards the target has the blob. Rejects with `NotCopied` when the source has it not, or damaged. */
   async ensure(digest: Digest): Promise<void> {
-    const known = this.#outcomes.get(digest) ?? this.#ensure(digest);
-    this.#outcomes.set(digest, known);
-    await known;
+    await this.#outcomes.of(digest, async () => {
+      await this.#ensure(digest);
+    });
   }
 
   /** As `ensure`, for each. */
@@ -45,10 +34,10 @@ export class BlobCopy {
 
   async #ensure(digest: Digest): Promise<void> {
     const key = blobKey(digest);
-    const [size, there] = await Promise.all([this.#from.documents.size(key), this.#to.documents.size(key)]);
-    const { blobs } = this.#tally;
+    const [size, there] = await Promise.all([this.#parts.from.documents.size(key), this.#parts.to.documents.size(key)]);
+    const { blobs } = this.#parts.tally;
     const isThere = there !== undefined && (size === undefined || size === there);
-    if (isThere && (!this.#verify || (await this.#sink.isRight(key, there, digest)))) {
+    if (isThere && (!this.#parts.verify || (await this.#parts.sink.isRight(key, there, digest)))) {
       blobs.there++;
       return;
     }
@@ -60,9 +49,9 @@ export class BlobCopy {
   }
 
   async #copy(digest: Digest, size: number): Promise<void> {
-    const { driver } = this.#from;
+    const { driver } = this.#parts.from;
     try {
-      await this.#sink.content(blobKey(digest), size, async function* () {
+      await this.#parts.sink.content(blobKey(digest), size, async function* () {
         yield* verified((await driver.read(blobKey(digest))) as AsyncIterable<Uint8Array>, digest);
       });
     } catch (error) {
@@ -78,10 +67,10 @@ export class BlobCopy {
    */
   async #copyFacts(digest: Digest): Promise<void> {
     const key = layerFactsKey(digest);
-    const bytes = await this.#from.documents.read(key);
+    const bytes = await this.#parts.from.documents.read(key);
     const facts = bytes && parseJson(bytes);
-    if (!bytes || !isObject(facts) || facts["layer"] === undefined || (await this.#to.documents.has(key))) return;
-    await this.#sink.document(key, bytes);
+    if (!bytes || !isObject(facts) || facts["layer"] === undefined || (await this.#parts.to.documents.has(key))) return;
+    await this.#parts.sink.document(key, bytes);
   }
 }
 

@@ -1,4 +1,3 @@
-import { LRUCache } from "lru-cache";
 import { isNotFound } from "../../../drivers/storage/errors.ts";
 import { RegistryError } from "../../errors.ts";
 import { digestOf, differs, Hashing, isDigest, type Digest } from "../../registry/digest.ts";
@@ -7,11 +6,9 @@ import type { LayerRecord } from "../../registry/images.ts";
 import type { ImageId } from "../../registry/names.ts";
 import { blobKey, imageKey, imageSourceKey, layerRecordKey } from "../../registry/paths.ts";
 import { isWrong, type BlobCopy } from "./blobs.ts";
-import type { Tally } from "./counts.ts";
 import { NotCopied, settled } from "./not-copied.ts";
+import { Outcomes } from "./outcomes.ts";
 import type { CopyParts } from "./parts.ts";
-import type { Side } from "./side.ts";
-import type { CopySink } from "./sink.ts";
 import { soundManifest } from "./sound-manifest.ts";
 
 /** Outcomes that are remembered: the images of a chain are those of many tags. */
@@ -20,32 +17,26 @@ const remembered = 20_000;
 /** What is left to do for an image once its layer is there. */
 type Rest = (() => Promise<void>) | undefined;
 
+interface ImageParts extends CopyParts {
+  readonly blobs: BlobCopy;
+}
+
 /**
  * Copies images of V1, each with all that it is built on: layers first, then the documents, of which the JSON is the last.
  * An image is not there before that.
  */
 export class ImageCopy {
-  readonly #from: Side;
-  readonly #to: Side;
-  readonly #sink: CopySink;
-  readonly #tally: Tally;
-  readonly #verify: boolean;
-  readonly #blobs: BlobCopy;
-  readonly #outcomes = new LRUCache<ImageId, Promise<void>>({ max: remembered });
-  readonly #layers = new LRUCache<ImageId, Promise<Rest>>({ max: remembered });
+  readonly #parts: ImageParts;
+  readonly #outcomes = new Outcomes<ImageId, void>(remembered);
+  readonly #layers = new Outcomes<ImageId, Rest>(remembered);
 
-  constructor(parts: CopyParts & { readonly blobs: BlobCopy }) {
-    this.#from = parts.from;
-    this.#to = parts.to;
-    this.#sink = parts.sink;
-    this.#tally = parts.tally;
-    this.#verify = parts.verify;
-    this.#blobs = parts.blobs;
+  constructor(parts: ImageParts) {
+    this.#parts = parts;
   }
 
   /** Afterwards the target has the image and all that it is built on. Rejects with `NotCopied`; what is whole is copied. */
   async ensure(id: ImageId): Promise<void> {
-    await remembering(this.#outcomes, id, async () => {
+    await this.#outcomes.of(id, async () => {
       await this.#ensure(id);
     });
   }
@@ -63,21 +54,21 @@ export class ImageCopy {
 
   async #chain(id: ImageId): Promise<readonly ImageId[]> {
     try {
-      return await this.#from.images.ancestry(id);
+      return await this.#parts.from.images.ancestry(id);
     } catch (error) {
       if (!(error instanceof RegistryError) || error.code !== "IMAGE_UNKNOWN") throw error;
     }
     // One that was derived of a manifest, and nobody has asked for yet.
-    if (await this.#from.records.source(id)) return [id];
+    if (await this.#parts.from.records.source(id)) return [id];
     throw new NotCopied("image-missing", `image ${id}, or one that it is built on, is missing`, { image: id });
   }
 
   async #layer(id: ImageId): Promise<Rest> {
-    return await remembering(this.#layers, id, async () => await this.#copyLayer(id));
+    return await this.#layers.of(id, async () => await this.#copyLayer(id));
   }
 
   async #copyLayer(id: ImageId): Promise<Rest> {
-    const { images, records, documents } = this.#from;
+    const { images, records, documents } = this.#parts.from;
     const [state, source] = await Promise.all([images.state(id), records.source(id)]);
     if (state !== "complete" && source) {
       await this.#derivation(id, source.manifest);
@@ -97,16 +88,16 @@ export class ImageCopy {
     }
     const isThere = await this.#isThere(id);
     if (accepted) {
-      await this.#blobs.ensure(accepted.digest);
+      await this.#parts.blobs.ensure(accepted.digest);
     } else if (file === undefined) {
       throw new NotCopied("layer-missing", `the layer of image ${id} is missing`, { image: id });
-    } else if (!isThere || (this.#verify && (await this.#to.documents.has(imageKey(id, "layer"))))) {
+    } else if (!isThere || (this.#parts.verify && (await this.#parts.to.documents.has(imageKey(id, "layer"))))) {
       await this.#file(id, file, json);
     } else {
-      this.#tally.blobs.there++;
+      this.#parts.tally.blobs.there++;
     }
     if (isThere) {
-      this.#tally.images.there++;
+      this.#parts.tally.images.there++;
       return undefined;
     }
     return once(async () => {
@@ -116,7 +107,7 @@ export class ImageCopy {
 
   /** Whether the target has the image, with a layer of whichever kind. */
   async #isThere(id: ImageId): Promise<boolean> {
-    const { images, documents } = this.#to;
+    const { images, documents } = this.#parts.to;
     if ((await images.state(id)) !== "complete") return false;
     const accepted = await images.acceptedLayer(id);
     return accepted
@@ -127,21 +118,21 @@ export class ImageCopy {
   /** The layer of an old store. What its checksum says of it is found out while it passes, or it is read back. */
   async #file(id: ImageId, size: number, json: Buffer): Promise<void> {
     const key = imageKey(id, "layer");
-    if ((await this.#to.images.state(id)) === "inProgress") {
+    if ((await this.#parts.to.images.state(id)) === "inProgress") {
       throw new NotCopied("push-unfinished", `a push of image ${id} to the target never finished, or is going on`, { image: id }); // prettier-ignore
     }
-    const { driver } = this.#from;
+    const { driver } = this.#parts.from;
     const seed = Buffer.concat([json, Buffer.from("\n")]);
-    const checksums = (await this.#from.images.checksums(id)).filter(isDigest);
+    const checksums = (await this.#parts.from.images.checksums(id)).filter(isDigest);
     const [checksum] = checksums;
-    const { blobs } = this.#tally;
-    const there = await this.#to.documents.size(key);
+    const { blobs } = this.#parts.tally;
+    const there = await this.#parts.to.documents.size(key);
     const read = async (hashing: Hashing) => hashing.through((await driver.read(key)) as AsyncIterable<Uint8Array>);
     const isRight = async () =>
       checksum
-        ? await this.#sink.isRight(key, size, checksum, seed)
-        : await this.#sink.isRight(key, size, async () => await hashed(read));
-    if (there === size && (!this.#verify || (await isRight()))) {
+        ? await this.#parts.sink.isRight(key, size, checksum, seed)
+        : await this.#parts.sink.isRight(key, size, async () => await hashed(read));
+    if (there === size && (!this.#parts.verify || (await isRight()))) {
       blobs.there++;
       return;
     }
@@ -152,7 +143,7 @@ export class ImageCopy {
       if (checksum && !checksums.includes(found)) throw differs(found);
     };
     try {
-      await (checksum ? this.#sink.content(key, size, open) : this.#sink.contentReadBack(key, size, open));
+      await (checksum ? this.#parts.sink.content(key, size, open) : this.#parts.sink.contentReadBack(key, size, open));
     } catch (error) {
       if (isNotFound(error)) throw new NotCopied("layer-missing", `the layer of image ${id} is missing`, { image: id });
       if (!isWrong(error)) throw error;
@@ -165,9 +156,9 @@ export class ImageCopy {
 
   /** An image that is made of a manifest when somebody asks for it: the manifest, and that it is. */
   async #derivation(id: ImageId, manifest: Digest): Promise<void> {
-    const { blobs } = await soundManifest(this.#from.documents, manifest);
-    await this.#blobs.ensureAll(blobs);
-    await this.#blobs.ensure(manifest);
+    const { blobs } = await soundManifest(this.#parts.from.documents, manifest);
+    await this.#parts.blobs.ensureAll(blobs);
+    await this.#parts.blobs.ensure(manifest);
     await this.#copyDocument(imageSourceKey(id));
   }
 
@@ -176,33 +167,16 @@ export class ImageCopy {
     await this.#copyDocument(imageKey(id, "_checksum"));
     await this.#copyDocument(imageSourceKey(id));
     await this.#copyDocument(imageKey(id, "ancestry"));
-    await this.#sink.document(imageKey(id, "json"), json);
-    this.#tally.images.copied++;
+    await this.#parts.sink.document(imageKey(id, "json"), json);
+    this.#parts.tally.images.copied++;
   }
 
   async #copyDocument(key: string): Promise<void> {
-    const [bytes, there] = await Promise.all([this.#from.documents.read(key), this.#to.documents.read(key)]);
-    if (bytes && !there?.equals(bytes)) await this.#sink.document(key, bytes);
-  }
-}
-
-/** What a push that goes on meanwhile may mend. */
-const passing: readonly string[] = ["image-missing", "layer-missing", "push-abandoned"];
-
-/** The outcome of the work for an image, which is done once unless what it lacked may have come. */
-async function remembering<T>(
-  outcomes: LRUCache<ImageId, Promise<T>>,
-  id: ImageId,
-  work: () => Promise<T>,
-): Promise<T> {
-  const outcome = outcomes.get(id) ?? work();
-  outcomes.set(id, outcome);
-  try {
-    return await outcome;
-  } catch (error) {
-    const isPassing = error instanceof NotCopied && passing.includes(error.kind);
-    if (isPassing && outcomes.get(id) === outcome) outcomes.delete(id);
-    throw error;
+    const [bytes, there] = await Promise.all([
+      this.#parts.from.documents.read(key),
+      this.#parts.to.documents.read(key),
+    ]);
+    if (bytes && !there?.equals(bytes)) await this.#parts.sink.document(key, bytes);
   }
 }
 
