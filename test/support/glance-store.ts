@@ -1,5 +1,5 @@
 import type { Context } from "mocha";
-import { glanceTuning, openGlance, type GlanceTuning } from "../../src/drivers/storage/glance.ts";
+import { glanceTuning, openGlance, type GlanceTuning } from "../../src/drivers/storage/glance/storage.ts";
 import { connect } from "../../src/drivers/storage/glance/connect.ts";
 import type { Image, Images } from "../../src/drivers/storage/glance/images.ts";
 import { removeLeftovers } from "../../src/drivers/storage/glance/leftovers.ts";

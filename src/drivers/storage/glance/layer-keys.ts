@@ -19,7 +19,7 @@ const shapes: readonly (readonly string[])[] = [
   ["_registryctl", "probe", "*", "object"],
 ];
 
-/** The keys that the registry has for what clients push as layers or, in V2, as any blob. */
+/** The keys that the registry has for what clients push as layers or, in V2, as blobs. */
 export const registryLayers: LayerKeys = {
   isLayer: (key) => {
     const parts = key.split("/");

@@ -2,6 +2,9 @@ import { z } from "zod";
 import { option } from "../../option.ts";
 import { identityOptions } from "../openstack/options.ts";
 
+/** What the driver can, whichever its alternate. */
+export const glanceFeatures = { redirect: false, localFiles: false } as const;
+
 /** What a driver has to be called to be the alternate. */
 export const alternateNames = ["local", "swift"] as const;
 

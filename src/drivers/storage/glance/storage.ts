@@ -1,0 +1,251 @@
+import { Readable } from "node:stream";
+import { resolveRange } from "../byte-range.ts";
+import type { Append, ByteRange, Entry, Stat, StorageDriver } from "../driver.ts";
+import { DriverError, isNotFound } from "../errors.ts";
+import { connect, type ConnectionTuning } from "./connect.ts";
+import type { Images } from "./images.ts";
+import { registryLayers, type LayerKeys } from "./layer-keys.ts";
+import { Layers } from "./layers.ts";
+import { removeLeftovers } from "./leftovers.ts";
+import { glanceFeatures, type GlanceSettings } from "./options.ts";
+import { merged, namesBelow, ordered, type Keyed } from "./ordered.ts";
+import { PythonImages } from "./python-images.ts";
+
+/** What else a test may choose. */
+export interface GlanceTuning extends ConnectionTuning {
+  readonly keys: LayerKeys;
+  /** Deletes what killed processes left. */
+  readonly cleansUp: boolean;
+}
+
+/** What the driver works with, but for what is said otherwise. */
+export const glanceTuning: GlanceTuning = {
+  keys: registryLayers,
+  cleansUp: true,
+  pageSize: 500,
+  idle: 60_000,
+  attempts: 4,
+  delay: 250,
+};
+
+/** How often images are looked through for what killed processes left, in milliseconds. */
+const rounds = 3_600_000;
+
+/**
+ * Opens the store and asks Glance for an image: what only the operator can correct rejects here, while a server that does
+ * not answer may do so later. From then on `alternate` is the driver's, and closed with it.
+ */
+export async function openGlance(
+  settings: GlanceSettings,
+  alternate: StorageDriver,
+  tuning: Partial<GlanceTuning> = {},
+): Promise<StorageDriver> {
+  const { keys, cleansUp, ...connection } = { ...glanceTuning, ...tuning };
+  let driver: GlanceStorage | undefined;
+  try {
+    const { images, identity } = await connect(settings, connection);
+    driver = new GlanceStorage({ alternate, images, keys, cleansUp, disconnect: async () => { await identity.close(); } }); // prettier-ignore
+    await images.ping();
+  } catch (error) {
+    if (driver && error instanceof DriverError && error.code === "UNAVAILABLE") return driver;
+    await (driver ?? alternate).close();
+    throw error;
+  }
+  return driver;
+}
+
+class GlanceStorage implements StorageDriver {
+  readonly name = "glance";
+  readonly features = glanceFeatures;
+  readonly append?: Append;
+  readonly #alternate: StorageDriver;
+  readonly #images: Images;
+  readonly #layers: Layers;
+  readonly #python: PythonImages;
+  readonly #keys: LayerKeys;
+  readonly #disconnect: () => Promise<void>;
+  readonly #timer: NodeJS.Timeout | undefined;
+
+  constructor(parts: {
+    readonly alternate: StorageDriver;
+    readonly images: Images;
+    readonly keys: LayerKeys;
+    readonly cleansUp: boolean;
+    readonly disconnect: () => Promise<void>;
+  }) {
+    this.#alternate = parts.alternate;
+    this.#images = parts.images;
+    this.#keys = parts.keys;
+    this.#disconnect = parts.disconnect;
+    this.#python = new PythonImages(this.#images, this.#alternate);
+    this.#layers = new Layers(this.#images, this.#python, this.#keys);
+    const append = this.#alternate.append?.bind(this.#alternate);
+    if (append) {
+      this.append = async (key, size, source) => {
+        if (this.#isLayer(key)) await this.#appendToLayer(key, size, source);
+        else await append(key, size, source);
+      };
+    }
+    if (!parts.cleansUp) return;
+    const cleanUp = (): void => {
+      // What can't be deleted now is found the next time.
+      removeLeftovers(this.#images).catch(() => undefined);
+    };
+    this.#timer = setInterval(cleanUp, rounds);
+    this.#timer.unref();
+    setImmediate(cleanUp);
+  }
+
+  async read(key: string, range?: ByteRange): Promise<Readable> {
+    if (this.#isLayer(key)) return await this.#layers.read(key, range);
+    return await this.#orPython(
+      async () => await this.#alternate.read(key, range),
+      async () => {
+        const { content, size } = await this.#python.document(key);
+        const { start, end } = resolveRange(range, size);
+        return Readable.from([content.subarray(start, end)], { objectMode: false });
+      },
+    );
+  }
+
+  async write(key: string, source: AsyncIterable<Uint8Array>, size?: number): Promise<Stat> {
+    return await (this.#isLayer(key) ? this.#layers : this.#alternate).write(key, source, size);
+  }
+
+  async stat(key: string): Promise<Stat> {
+    if (this.#isLayer(key)) return await this.#layers.stat(key);
+    return await this.#orPython(
+      async () => await this.#alternate.stat(key),
+      async () => await this.#python.stat(key),
+    );
+  }
+
+  list(prefix: string, after = ""): AsyncIterable<Entry> {
+    const documents = ordered(
+      () => this.#python.documents(prefix),
+      after,
+      (one) => one,
+    );
+    return merged<Entry>(this.#others(prefix, after), this.#layers.list(prefix, after), documents);
+  }
+
+  async *children(prefix: string, after = ""): AsyncGenerator<string> {
+    const documents = ordered(
+      () => namesBelow(this.#python.documents(prefix), prefix),
+      after,
+      (one) => one,
+    );
+    const others = keyed(this.#alternate.children(prefix, after));
+    for await (const { key } of merged<Keyed>(others, this.#layers.children(prefix, after), documents)) yield key;
+  }
+
+  /** Within Glance and within the alternate nothing is moved but a name. A layer that comes from an upload is copied. */
+  async move(from: string, to: string): Promise<void> {
+    const [isLayer, becomesLayer] = [this.#isLayer(from), this.#isLayer(to)];
+    if (isLayer && becomesLayer) {
+      await this.#layers.move(from, to);
+    } else if (!isLayer && !becomesLayer) {
+      await this.#orPython(
+        async () => { await this.#alternate.move(from, to); },
+        async () => { await this.#copyThrough(from, to); },
+      ); // prettier-ignore
+      if (from !== to) await this.#python.deleteDocument(from);
+    } else {
+      await this.#copyThrough(from, to);
+      await this.delete(from);
+    }
+  }
+
+  async copy(from: string, to: string): Promise<void> {
+    await this.#duplicate("copy", from, to);
+  }
+
+  async link(from: string, to: string): Promise<void> {
+    await this.#duplicate("link", from, to);
+  }
+
+  async delete(key: string): Promise<void> {
+    if (this.#isLayer(key)) {
+      await this.#layers.delete(key);
+      return;
+    }
+    // First what would be seen again without the other.
+    await this.#python.deleteDocument(key);
+    await this.#alternate.delete(key);
+  }
+
+  async redirectUrl(): Promise<undefined> {
+    await Promise.resolve();
+    return undefined;
+  }
+
+  localPath(): undefined {
+    return undefined;
+  }
+
+  async ping(): Promise<void> {
+    await Promise.all([this.#images.ping(), this.#alternate.ping()]);
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#disconnect();
+    await this.#alternate.close();
+  }
+
+  #isLayer(key: string): boolean {
+    return this.#keys.isLayer(key);
+  }
+
+  /** Glance copies nothing: what is, or becomes, a layer comes here and goes back, with a buffer's worth of it in memory. */
+  async #duplicate(operation: "copy" | "link", from: string, to: string): Promise<void> {
+    if (this.#isLayer(from) || this.#isLayer(to)) {
+      await this.#copyThrough(from, to);
+      return;
+    }
+    await this.#orPython(
+      async () => { await this.#alternate[operation](from, to); },
+      async () => { await this.#copyThrough(from, to); },
+    ); // prettier-ignore
+  }
+
+  async #copyThrough(from: string, to: string): Promise<void> {
+    const { size } = await this.stat(from);
+    if (from !== to) await this.write(to, await this.read(from), size);
+  }
+
+  /** Glance adds nothing to an image: it becomes a new one. */
+  async #appendToLayer(key: string, size: number, source: AsyncIterable<Uint8Array>): Promise<void> {
+    if (size === 0) {
+      await this.#layers.write(key, source);
+      return;
+    }
+    const known = await this.stat(key);
+    if (known.size < size) throw new DriverError("NOT_FOUND", `${key} has no ${size} bytes`);
+    const before: AsyncIterable<Uint8Array> = await this.read(key, { start: 0, end: size });
+    await this.#layers.write(key, joined(before, source));
+  }
+
+  /** What the alternate has not, an image of the Python registry may have. */
+  async #orPython<T>(work: () => Promise<T>, otherwise: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+      return await otherwise();
+    }
+  }
+
+  /** A layer of the alternate's is one that was there before Glance was: nobody can read it. */
+  async *#others(prefix: string, after: string): AsyncGenerator<Entry> {
+    for await (const entry of this.#alternate.list(prefix, after)) if (!this.#isLayer(entry.key)) yield entry;
+  }
+}
+
+async function* keyed(names: AsyncIterable<string>): AsyncGenerator<Keyed> {
+  for await (const key of names) yield { key };
+}
+
+async function* joined(...sources: readonly AsyncIterable<Uint8Array>[]): AsyncGenerator<Uint8Array> {
+  for (const source of sources) yield* source;
+}
