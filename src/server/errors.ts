@@ -1,5 +1,6 @@
 /** Every error that a client can be told of: its code, HTTP status and default message. V1 and V2 render the same table. */
 export const errorTable = {
+  ACCOUNT_EXISTS: { status: 409, message: "There is such an account" },
   BAD_REQUEST: { status: 400, message: "The request is malformed" },
   BLOB_UNKNOWN: { status: 404, message: "The blob is not known to the repository" },
   BLOB_UPLOAD_INVALID: { status: 400, message: "The upload's request is malformed" },
@@ -41,6 +42,7 @@ export const errorTable = {
   STORAGE_UNAVAILABLE: { status: 503, message: "The storage is not available, retry later" },
   TAG_INVALID: { status: 400, message: "Invalid tag name" },
   TAG_UNKNOWN: { status: 404, message: "Tag not found" },
+  TOOMANYREQUESTS: { status: 429, message: "Too many attempts, retry later" },
   UNAUTHORIZED: { status: 401, message: "Requires authorization" },
   UPSTREAM_UNAVAILABLE: { status: 503, message: "The index server does not answer, retry later" },
 } as const satisfies Record<string, { readonly status: number; readonly message: string }>;
@@ -53,11 +55,17 @@ export class RegistryError extends Error {
   readonly code: ErrorCode;
   /** What this case is about, for protocols that have a place for it; safe to show. */
   readonly detail: string | undefined;
+  /** After how many seconds the client may come again, where that is known. */
+  readonly retryAfter: number | undefined;
 
-  constructor(code: ErrorCode, options: { message?: string; detail?: string; cause?: unknown } = {}) {
+  constructor(
+    code: ErrorCode,
+    options: { message?: string; detail?: string; retryAfter?: number; cause?: unknown } = {},
+  ) {
     super(options.message ?? errorTable[code].message, options.cause === undefined ? {} : { cause: options.cause });
     this.code = code;
     this.detail = options.detail;
+    this.retryAfter = options.retryAfter;
   }
 
   get status(): number {

@@ -57,6 +57,8 @@ export function errorHandling({ render, onFault }: ErrorHandling): Middleware {
         cut(ctx);
       } else {
         const failure = failureFor(error, ctx);
+        if (error instanceof RegistryError && error.retryAfter !== undefined)
+          ctx.set("Retry-After", String(error.retryAfter));
         await answer(ctx, outerHeaders, failure.status, render(failure, ctx));
       }
     }
