@@ -84,7 +84,7 @@ async function bench(options: Options, args: readonly string[]): Promise<number>
 }
 
 async function requireBuild(program: string): Promise<void> {
-  await access(join(program, "../../dist/cli/main.js")).catch((cause: unknown) => {
+  await access(join(program, "../../dist/program/main.js")).catch((cause: unknown) => {
     throw new Error(`${program} is not built; run npm run build there first`, { cause });
   });
 }

@@ -1,5 +1,6 @@
 import { CommanderError, type Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
 import { readFile } from "node:fs/promises";
+import { packageFolder } from "../server/package-folder.ts";
 import { command, type Context } from "./command.ts";
 import { adopt } from "./commands/adopt.ts";
 import { check } from "./commands/check.ts";
@@ -64,7 +65,7 @@ export function program(context: Context): CommandUnknownOpts {
 }
 
 async function version(): Promise<string> {
-  const text = await readFile(new URL("../../package.json", import.meta.url), "utf8");
+  const text = await readFile(new URL("package.json", packageFolder), "utf8");
   return /"version": "([^"]+)"/.exec(text)?.[1] ?? "unknown";
 }
 

@@ -43,9 +43,12 @@ export class RegistryProcess {
     return registry;
   }
 
-  /** As `start`, for one that is only ever killed: it could not tell what it has run, and starts faster without noting it. */
-  static async startToKill(): Promise<RegistryProcess> {
-    return await RegistryProcess.#started([], undefined, { ...process.env, NODE_V8_COVERAGE: "" });
+  /**
+   * As `start`, without noting what of the code is run: one that is only ever killed could not tell, and the memory of one
+   * that is measured would be that of the notes too.
+   */
+  static async startUncovered(options: readonly string[] = []): Promise<RegistryProcess> {
+    return await RegistryProcess.#started(options, undefined, { ...process.env, NODE_V8_COVERAGE: "" });
   }
 
   get url(): string {

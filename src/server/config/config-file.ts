@@ -2,6 +2,7 @@ import { constants, createReadStream } from "node:fs";
 import { access } from "node:fs/promises";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { packageFolder } from "../package-folder.ts";
 import { variable, type Environment } from "./environment.ts";
 import { ConfigError, type Problem } from "./problem.ts";
 import { parseTree, type Mapping, type Node } from "./yaml-tree.ts";
@@ -23,7 +24,7 @@ export interface FileSearch {
 }
 
 /** The folder of the configuration files that come with the program. */
-export const shippedFolder = fileURLToPath(new URL("../../../config/", import.meta.url));
+export const shippedFolder = fileURLToPath(new URL("config/", packageFolder));
 
 const sizeLimit = 256 * 1024;
 
