@@ -2,7 +2,7 @@
  * What the server shows to those who run it: the command line, and programs that embed it. Nothing here loads the
  * server itself before `serve` is called.
  */
-export { sign, signatureText, verify, type SignatureHash, type SignedRequest } from "./auth/signature.ts";
+export { sign, signatureText, verify, type SignatureHash, type SignedRequest } from "./access/signature.ts";
 export { findConfig, shippedFolder } from "./config/config-file.ts";
 export { describe, originText, type EffectiveValue, type Origin } from "./config/describe.ts";
 export type { Evaluation, Loaded } from "./config/flavors.ts";

@@ -1,6 +1,6 @@
 import type { Context } from "koa";
-import type { Access } from "../auth/access.ts";
-import type { SignedRequest } from "../auth/signature.ts";
+import type { Access } from "../access/v1-access.ts";
+import type { SignedRequest } from "../access/signature.ts";
 import { parseImageId, parseRepositoryName, type ImageId, type RepositoryName } from "../registry/names.ts";
 
 /** A Koa context with the parameters of its route. */

@@ -1,5 +1,5 @@
 import type { SearchIndex } from "../../drivers/search/search-index.ts";
-import type { Access } from "../auth/access.ts";
+import type { Access } from "../access/v1-access.ts";
 import type { Offload } from "../http/offload.ts";
 import type { FileLists } from "../registry/file-lists.ts";
 import type { ImagePush } from "../registry/image-push.ts";

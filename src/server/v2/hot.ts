@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Context } from "koa";
 import { LRUCache } from "lru-cache";
 import type { Watch } from "../../drivers/storage/watches.ts";
-import type { Access } from "../auth/access.ts";
+import type { Access } from "../access/v1-access.ts";
 import type { RequestNotes } from "../http/request-log.ts";
 
 declare module "node:http" {

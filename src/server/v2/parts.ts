@@ -1,4 +1,4 @@
-import type { Access } from "../auth/access.ts";
+import type { Access } from "../access/v1-access.ts";
 import type { SharedCatalog } from "../registry/bridge/shared-catalog.ts";
 import type { SharedOciTags } from "../registry/bridge/shared-oci-tags.ts";
 import type { Manifests } from "../registry/manifests.ts";

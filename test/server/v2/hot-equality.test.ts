@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
 import { expect } from "chai";
-import { sign } from "../../../src/server/auth/signature.ts";
+import { sign } from "../../../src/server/access/signature.ts";
 import { digestOf, imageManifest, pushBlob, pushManifest } from "../../support/oci-image.ts";
 import { removeFolder, temporaryFolder, until } from "../../support/program.ts";
 import { RawConnection } from "../../support/raw-connection.ts";

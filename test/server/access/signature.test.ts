@@ -3,7 +3,7 @@ import { createPublicKey, generateKeyPairSync } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
-import { sign, signatureText, verify } from "../../../src/server/auth/signature.ts";
+import { sign, signatureText, verify } from "../../../src/server/access/signature.ts";
 import { needs } from "../../support/needs.ts";
 import { removeFolder, temporaryFolder } from "../../support/program.ts";
 

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { expect } from "chai";
-import { sign } from "../../../src/server/auth/signature.ts";
+import { sign } from "../../../src/server/access/signature.ts";
 import { removeFolder, temporaryFolder } from "../../support/program.ts";
 import { startRegistry, type RegistryServer } from "../../support/registry-server.ts";
 import { smallChain } from "../../support/v1-images.ts";

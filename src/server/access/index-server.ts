@@ -2,7 +2,7 @@ import { RegistryError } from "../errors.ts";
 import { isObject, parseJson } from "../registry/documents.ts";
 import { repositoryText, type ImageId, type RepositoryName } from "../registry/names.ts";
 import type { Repositories } from "../registry/repositories.ts";
-import { coversMethod, parseToken, unauthorized, type Access, type Token } from "./access.ts";
+import { coversMethod, parseToken, unauthorized, type Access, type Token } from "./v1-access.ts";
 import type { SignedRequest } from "./signature.ts";
 
 const timeoutMilliseconds = 10_000;
