@@ -21,6 +21,7 @@ const { metafile, outputFiles } = await build({
   absWorkingDir: fileURLToPath(root),
   entryPoints: {
     "program/main": "src/cli/main.ts",
+    "program/hash-thread": "src/server/accounts/hash-thread.ts",
     "program/layer-worker": "src/server/registry/layers/worker.ts",
     "library/server": "src/server/index.ts",
     "library/driver": "src/drivers/storage/kit.ts",

@@ -14,7 +14,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   "server/": ["server/", "drivers/"],
   "server/config/": ["server/package-folder.ts", "drivers/option.ts", "drivers/module.ts", "drivers/storage/"],
   "server/http/": ["server/errors.ts", "server/log.ts", "server/server.ts"],
-  "server/registry/": ["server/errors.ts", "server/package-folder.ts", "drivers/storage/"],
+  "server/registry/": ["server/errors.ts", "server/thread.ts", "drivers/storage/"],
+  "server/accounts/": ["server/errors.ts", "server/log.ts", "server/thread.ts", "server/registry/", "drivers/storage/"],
   "server/access/": [
     "server/errors.ts",
     "server/log.ts",

@@ -1,3 +1,11 @@
+import { resolve } from "node:path";
+import type { StorageDriver } from "../../drivers/storage/driver.ts";
+import type { Log } from "../log.ts";
+import { AccountFiles, type AccountSettings } from "./account-files.ts";
+import { FileAccounts } from "./file-accounts.ts";
+import { Hashing } from "./hashing.ts";
+import { KeyStore } from "./key-store.ts";
+
 /** What a key lets its bearer do; never more than its account may. */
 export interface KeyLimits {
   readonly id: string;
@@ -33,4 +41,29 @@ export interface Accounts {
    */
   create(name: string, password: string): Promise<void>;
   close(): Promise<void>;
+}
+
+/** What accounts are opened with. */
+export interface AccountsEnvironment {
+  /** Relative paths of the settings are below it. */
+  readonly folder: string;
+  /** The store, where API keys are. */
+  readonly driver: StorageDriver;
+  readonly log: Pick<Log, "error">;
+}
+
+/**
+ * The accounts that `auth.htpasswd` and `auth.groups` name, with the API keys of the store. Rejects when a file can't be
+ * read; later changes of the files are seen within a second, and what can't be read of them is logged and changes nothing.
+ */
+export async function openAccounts(settings: AccountSettings, environment: AccountsEnvironment): Promise<Accounts> {
+  const { folder, driver, log } = environment;
+  const files = await AccountFiles.open(settings, {
+    folder,
+    onFault: (err) => {
+      log.error({ err }, "A file of accounts has changed and can't be used: what it said before counts");
+    },
+  });
+  const path = resolve(folder, settings.htpasswd);
+  return new FileAccounts({ path, files, keys: new KeyStore(driver), hashing: new Hashing() });
 }

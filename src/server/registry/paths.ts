@@ -34,14 +34,20 @@ import type { OciName, OciTag } from "./oci-names.ts";
  *       chunks/<offset>-<size>-<uuid>[-<digest>]   says where a body belongs; empty
  *       cancelled                                  the upload is over
  *     keys/upload/<uuid>                           what the ids of uploads are signed with
+ *     keys/accounts/<id>                           what an API key lets its bearer do, and its hash
+ *     keys/token/<uuid>                            what tokens are signed with
  *     v1/images/<id>/layers/<payload hex>          a layer that was put for the image, by its payload checksum
  *     layers/<algorithm>/<hex>                     what is in a blob that is a layer
  *     adopted/<key>                                which blob a file of an old store is
  *     v2/referrers/<name>/_subjects/<algorithm>/<hex>/<manifest>  descriptor of a manifest with that subject
+ *     v2/mirror/tags/<name>/_tags/<tag>            what an upstream said of a tag
+ *     v2/mirror/blobs/<algorithm>/<hex>            content that came from an upstream and that nobody pushed
  *     v1/images/<id>/contested                     several clients pushed the image at the same time
  *     v1/images/<id>/checked                       whether an old image's layer is what its checksum says
  *     v1/images/<id>/manifest                      the manifest that was made of the image, or why none can be
  *     v1/images/<id>/source                        the manifest that the image is made of, and its place in that chain
+ *     v1/images/<id>/repositories/<namespace>/<name>  the repository has the image; empty
+ *     v1/images/<id>/pushers/<account>             who has pushed the image; empty
  *     v1/manifests/<algorithm>/<hex>               the image that a manifest was made of, or is shown as
  *
  * Components of names are quoted as docker-registry 0.8 and 0.9 did. Versions up to 0.7 quoted less, so a name with odd
@@ -72,6 +78,14 @@ export const uploadSecretsPrefix = "_registryctl/keys/upload";
 
 export const uploadSecretKey = (uuid: string): string => `${uploadSecretsPrefix}/${uuid}`;
 
+export const apiKeysPrefix = "_registryctl/keys/accounts";
+
+export const apiKeyKey = (id: string): string => `${apiKeysPrefix}/${id}`;
+
+export const tokenKeysPrefix = "_registryctl/keys/token";
+
+export const tokenKeyKey = (uuid: string): string => `${tokenKeysPrefix}/${uuid}`;
+
 /** A document of the Python registry's image folder. */
 export type ImageFile = "json" | "ancestry" | "layer" | "_checksum" | "_inprogress" | "_files" | "_diff";
 
@@ -89,6 +103,16 @@ export const imageManifestKey = (id: ImageId): string => `_registryctl/v1/images
 
 /** What reading the layer of an old image has shown. */
 export const imageCheckKey = (id: ImageId): string => `_registryctl/v1/images/${id}/checked`;
+
+export const imageRepositoriesPrefix = (id: ImageId): string => `_registryctl/v1/images/${id}/repositories`;
+
+/** Says that the repository has the image; kept where accounts may see some repositories alone. */
+export const imageRepositoryKey = (id: ImageId, { namespace, name }: RepositoryName): string =>
+  `${imageRepositoriesPrefix(id)}/${quoteElement(namespace)}/${quoteElement(name)}`;
+
+/** Says that the account has pushed the image. */
+export const imagePusherKey = (id: ImageId, account: string): string =>
+  `_registryctl/v1/images/${id}/pushers/${quoteElement(account)}`;
 
 /** Of which manifest an image was derived. */
 export const imageSourceKey = (id: ImageId): string => `_registryctl/v1/images/${id}/source`;
@@ -206,6 +230,15 @@ export const referrersPrefix = (name: OciName, subject: Digest): string =>
 
 export const referrerKey = (name: OciName, subject: Digest, manifest: Digest): string =>
   `${referrersPrefix(name, subject)}/${manifest.replace(":", "-")}`;
+
+/** Says that a tag is an upstream's; holds what that said last. */
+export const mirroredTagKey = (name: OciName, tag: OciTag): string =>
+  `_registryctl/v2/mirror/tags/${name}/_tags/${tag}`;
+
+export const mirroredBlobsPrefix = "_registryctl/v2/mirror/blobs";
+
+/** Says that content is an upstream's, and nobody's here. */
+export const mirroredBlobKey = (digest: Digest): string => `${mirroredBlobsPrefix}/${digestPath(digest)}`;
 
 /** The digest that a link is named for, wherever it lies; undefined for a key that is no link. */
 export function digestOfLink(key: string): Digest | undefined {

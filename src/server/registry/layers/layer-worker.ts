@@ -1,5 +1,5 @@
-import { Worker, type Transferable } from "node:worker_threads";
-import { packageFolder } from "../../package-folder.ts";
+import type { Transferable, Worker } from "node:worker_threads";
+import { startThread } from "../../thread.ts";
 import type { Job, WorkerSettings } from "./worker.ts";
 
 /** Chunks are let go with the young objects that held them: the less room there is for these, the sooner. */
@@ -53,14 +53,7 @@ export class LayerWorker {
   }
 }
 
-/** Threads do not inherit a loader of TypeScript: where this file is TypeScript itself, the thread starts with tsx. */
 function started(heapMegabytes: number, workerData: WorkerSettings): Worker {
-  // What the process was started with, like preloaded modules, is not meant for its threads.
   const resourceLimits = { maxOldGenerationSizeMb: heapMegabytes, maxYoungGenerationSizeMb: youngMegabytes };
-  const options = { resourceLimits, execArgv: [], workerData };
-  if (!import.meta.url.endsWith(".ts"))
-    return new Worker(new URL("dist/program/layer-worker.js", packageFolder), options);
-  const script = JSON.stringify(new URL("worker.ts", import.meta.url).href);
-  const start = `import("tsx/esm/api").then((tsx) => { tsx.register(); return import(${script}); })`;
-  return new Worker(start, { ...options, eval: true });
+  return startThread("layer-worker", new URL("worker.ts", import.meta.url), { resourceLimits, workerData });
 }

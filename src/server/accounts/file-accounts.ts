@@ -1,0 +1,132 @@
+import { createHmac, randomBytes } from "node:crypto";
+import { LRUCache } from "lru-cache";
+import { RegistryError } from "../errors.ts";
+import { assertAcceptable, addUser } from "./user-list.ts";
+import type { AccountFiles, Directory } from "./account-files.ts";
+import type { Account, Accounts, KeyLimits } from "./accounts.ts";
+import { isKey, keyId } from "./api-key.ts";
+import { Attempts, type Allowances } from "./attempts.ts";
+import { groupsWith } from "./group-file.ts";
+import { usualCost } from "./hash-scheme.ts";
+import type { Asker, Hashing } from "./hashing.ts";
+import type { KeyStore } from "./key-store.ts";
+import type { PasswordCheck } from "./password-hash.ts";
+import { network } from "./network.ts";
+
+/** What the accounts are made of; `close` closes none but `hashing`. */
+export interface AccountParts {
+  readonly path: string;
+  readonly files: AccountFiles;
+  readonly keys: KeyStore;
+  readonly hashing: Hashing;
+  readonly allowances?: Allowances;
+}
+
+/** So many logins are kept in mind, and for so many milliseconds. */
+const mostKept = 10_000;
+const rightMilliseconds = 5 * 60 * 1000;
+const wrongMilliseconds = 10 * 60 * 1000;
+
+/** Longer texts are nobody's password. */
+const longestPassword = 1024;
+const longestName = 255;
+
+/** Accounts of an htpasswd file and API keys. */
+export class FileAccounts implements Accounts {
+  readonly #parts: AccountParts;
+  readonly #attempts: Attempts;
+  /** Logins are kept by a code of this process, never as what was typed. */
+  readonly #secret = randomBytes(32);
+  readonly #right = new LRUCache<string, true>({ max: mostKept, ttl: rightMilliseconds });
+  readonly #wrong = new LRUCache<string, true>({ max: mostKept, ttl: wrongMilliseconds });
+  readonly #running = new Map<string, Promise<KeyLimits | "none" | undefined>>();
+
+  constructor(parts: AccountParts) {
+    this.#parts = parts;
+    this.#attempts = new Attempts(parts.allowances);
+  }
+
+  async verify(name: string, password: string, address: string): Promise<Account | undefined> {
+    if (password.length > longestPassword || name.length > longestName || password.includes("\0")) return undefined;
+    const directory = await this.#parts.files.current();
+    const hash = directory.users.get(name)?.hash;
+    const login = this.#codeOf([name, hash ?? "", password]);
+    // Who sends the same wrong password again and again, as forgotten machines do, learns nothing by it and costs nothing.
+    if (this.#wrong.has(login)) return undefined;
+    // Many requests of one client come at once: they are one attempt.
+    const lane = network(address);
+    const client = `${login} ${lane}`;
+    let running = this.#running.get(client);
+    if (!running) {
+      const check = { password, hash, failsAtCost: directory.failsAtCost };
+      running = this.#attempt(name, check, login, lane).finally(() => this.#running.delete(client));
+      this.#running.set(client, running);
+    }
+    const limits = await running;
+    const account = limits && accountOf(name, directory);
+    return account && (limits === "none" ? account : { ...account, key: limits });
+  }
+
+  async find(name: string): Promise<Account | undefined> {
+    return accountOf(name, await this.#parts.files.current());
+  }
+
+  async create(name: string, password: string): Promise<void> {
+    assertAcceptable({ name, password });
+    const { files, hashing, keys, path } = this.#parts;
+    if ((await files.current()).users.has(name)) throw new RegistryError("ACCOUNT_EXISTS");
+    const hash = await hashing.hash(password, usualCost, { lane: "", isKnown: false });
+    // Keys of somebody who had that name before are not theirs.
+    await keys.removeOf(name);
+    await addUser(path, name, hash);
+    await files.look();
+  }
+
+  async close(): Promise<void> {
+    await this.#parts.hashing.close();
+  }
+
+  /** The limits of who logs in so, or "none"; undefined when the password, or key, is wrong. */
+  async #attempt(
+    name: string,
+    check: PasswordCheck,
+    login: string,
+    lane: string,
+  ): Promise<KeyLimits | "none" | undefined> {
+    const attempt = this.#attempts.begin(name, lane);
+    try {
+      const id = keyId(check.password);
+      const limits =
+        id === undefined
+          ? await this.#byPassword(check, login, { lane, isKnown: attempt.isKnown })
+          : await this.#byKey(id, name, check.password);
+      if (limits) attempt.end(true);
+      else this.#wrong.set(login, true);
+      return limits;
+    } catch (error) {
+      attempt.end(false);
+      throw error;
+    }
+  }
+
+  async #byPassword(check: PasswordCheck, login: string, asker: Asker): Promise<"none" | undefined> {
+    const isRight = this.#right.has(login) || (await this.#parts.hashing.check(check, asker));
+    if (isRight && !this.#right.has(login)) this.#right.set(login, true);
+    return isRight ? "none" : undefined;
+  }
+
+  async #byKey(id: string, name: string, key: string): Promise<KeyLimits | undefined> {
+    const stored = await this.#parts.keys.find(id);
+    if (!stored || !isKey(key, stored.hash) || stored.name !== name) return undefined;
+    const { repositories, actions, expires } = stored;
+    return expires && expires.getTime() <= Date.now() ? undefined : { id, repositories, actions };
+  }
+
+  #codeOf(parts: readonly string[]): string {
+    return createHmac("sha256", this.#secret).update(JSON.stringify(parts)).digest("base64");
+  }
+}
+
+function accountOf(name: string, { users, groups }: Directory): Account | undefined {
+  return users.has(name) ? { name, groups: groupsWith(groups, name) } : undefined;
+}
