@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { IncomingHttpHeaders } from "node:http";
 import type { Readable } from "node:stream";
-import type { Agent } from "undici";
+import { Agent } from "undici";
 import { DriverError } from "../errors.ts";
 
 /** How requests travel. */
@@ -52,12 +52,11 @@ export class Transport {
     this.#idle = idle;
   }
 
-  /** The HTTP library is loaded here, not before. REFUSED when the file of certificates can't be read. */
+  /** REFUSED when the file of certificates can't be read. */
   static async open({ cacert, idle }: TransportOptions): Promise<Transport> {
     const ca = cacert === undefined ? undefined : await readCertificates(cacert);
-    const { Agent: Connections } = await import("undici");
     const connect = { timeout: idle, ...(ca !== undefined && { ca }) };
-    return new Transport(new Connections({ connections, keepAliveTimeout: keepAlive, connect }), idle);
+    return new Transport(new Agent({ connections, keepAliveTimeout: keepAlive, connect }), idle);
   }
 
   /** Rejects with whatever kept it from an answer, and when it is closed. */
