@@ -1,37 +1,28 @@
 import { createHash } from "node:crypto";
 import { copyFile, cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect } from "chai";
-import { openLocal } from "../../src/drivers/storage/local.ts";
 import { pullImage, pushImage, sampleLayer } from "../support/bridged-registry.ts";
 import { ContainerTools, needsContainerTools } from "../support/container-tools.ts";
 import { writeMultiPlatformImage } from "../support/image-layout.ts";
-import { fingerprints, oldStore, writeStore, type OldStore } from "../support/old-store.ts";
-import { Program, removeFolder, temporaryFolder, until } from "../support/program.ts";
+import { fingerprints, oldStore, writeStore, type OldStore, type OldTag } from "../support/old-store.ts";
+import { removeFolder, temporaryFolder, until } from "../support/program.ts";
 import { RadosGateway } from "../support/radosgw.ts";
 import { seededRandom } from "../support/random.ts";
 import { RegistryProcess } from "../support/registry-process.ts";
 import { s3Flavor } from "../support/s3-server.ts";
-import { hashOf } from "../support/storage-content.ts";
+import { beginCopy, copied, objectsOf, writeFlavors } from "../support/store-copies.ts";
 import { smallChain } from "../support/v1-images.ts";
-import { pulledByV1, pulledByV2, pulledTree, pushVariedImages, type VariedImages } from "../support/varied-images.ts";
+import {
+  expectSamePulled,
+  pulledByV1,
+  pulledByV2,
+  pushVariedImages,
+  type VariedImages,
+} from "../support/varied-images.ts";
 import type { V1Client } from "../support/v1-client.ts";
 
-const bin = fileURLToPath(new URL("../../bin/registryctl.js", import.meta.url));
 const kills = 20;
-
-interface Report {
-  readonly tags: { readonly copied: number; readonly replaced: number; readonly there: number; readonly kept: number };
-  readonly blobs: {
-    readonly copied: number;
-    readonly there: number;
-    readonly repaired: number;
-    readonly bytes: number;
-  };
-  readonly images: { readonly copied: number };
-  readonly problems: readonly { readonly kind: string; readonly repository?: string; readonly tag?: string }[];
-}
 
 describe("copying a store", function () {
   this.timeout(600_000);
@@ -66,58 +57,12 @@ describe("copying a store", function () {
   const local = (path: string): readonly string[] => ["storage: local", `storage_path: ${path}`];
 
   /** Writes the configuration that a copy is told of. */
-  async function configure(from: readonly string[], to: readonly string[], name = "copy"): Promise<string> {
-    const file = join(folder, `${name}.yml`);
-    const flavors = Object.entries({ from, to }).map(([name, lines]) => `${name}:\n${lines.map((line) => `  ${line}\n`).join("")}`); // prettier-ignore
-    await writeFile(file, flavors.join(""));
-    return file;
-  }
+  const configure = async (from: readonly string[], to: readonly string[], name = "copy"): Promise<string> =>
+    await writeFlavors(join(folder, `${name}.yml`), { from, to });
 
-  function begin(config: string, ...args: readonly string[]): Program {
-    return new Program(process.execPath, [
-      bin,
-      "copy",
-      "-c",
-      config,
-      "--from",
-      "from",
-      "--to",
-      "to",
-      "--json",
-      ...args,
-    ]);
-  }
-
-  /** Copies to the end, and answers the report. */
-  async function copied(config: string, code: number, ...args: readonly string[]): Promise<Report> {
-    const program = begin(config, ...args);
-    expect(await program.exited, program.output).to.equal(code);
-    return JSON.parse(program.output) as Report;
-  }
-
-  /** Pulls all that there is from both, with clients of both protocols. */
-  async function expectSame(target: V1Client, from: V1Client = source.client()): Promise<void> {
-    expect(await pulledByV2(target)).to.deep.equal(await pulledByV2(from));
-    const ofV1 = [...pushed.v1, ...pushed.v2].map((name) => name.split(":")[0] ?? "");
-    for (const repository of new Set([...ofV1, ...old.tags.map(({ repository }) => repository)])) {
-      expect(await pulledByV1(target, repository), repository).to.deep.equal(await pulledByV1(from, repository));
-    }
-    const referrers = await target.expect([200], "GET", `/v2/team/multi/referrers/${pushed.subject}`);
-    const { manifests } = JSON.parse(referrers.body.toString()) as {
-      readonly manifests: readonly { digest: string }[];
-    };
-    expect(manifests).to.have.length(2);
-    for (const { digest } of manifests) await pulledTree(target, "team/multi", digest);
-  }
-
-  /** Whoever lists the objects of a local store: their keys with the hashes of their content. */
-  async function objects(path: string): Promise<readonly string[]> {
-    const driver = await openLocal(path);
-    const found: string[] = [];
-    for await (const { key } of driver.list("")) found.push(`${key} ${await hashOf(await driver.read(key))}`);
-    await driver.close();
-    return found;
-  }
+  const expectSame = async (target: V1Client): Promise<void> => {
+    await expectSamePulled(target, source.client(), pushed, old.tags);
+  };
 
   describe("between a folder and a bucket", () => {
     let gateway: RadosGateway;
@@ -141,7 +86,7 @@ describe("copying a store", function () {
       });
       const image = await writeMultiPlatformImage(tools.path("image"));
       const config = await configure(local(source.store), s3Flavor(gateway, bucket));
-      const program = begin(config);
+      const program = beginCopy(config);
       let [pushes, pulls] = [0, 0];
       const pusher = async (): Promise<void> => {
         while (program.running) {
@@ -203,22 +148,22 @@ describe("copying a store", function () {
       const start = Date.now();
       await copied(config, 0);
       const duration = Date.now() - start;
-      const expected = await objects(target("timed"));
+      const expected = await objectsOf(target("timed"));
       let [cut, partly] = [0, 0];
       let rounds = 0;
       const lane = async (): Promise<void> => {
         for (let round = rounds++; round < kills; round = rounds++) {
           const path = target(`killed-${round}`);
           const config = await configure(local(source.store), local(path), `killed-${round}`);
-          const program = begin(config);
+          const program = beginCopy(config);
           await until("the copy to begin", async () => !program.running || (await readdir(path)).length > 0);
           await new Promise((resolve) => setTimeout(resolve, random(duration * 0.6)));
           if ((await program.stop("SIGKILL")) === "SIGKILL") cut++;
           await mkdir(path, { recursive: true });
-          const left = (await objects(path)).length;
+          const left = (await objectsOf(path)).length;
           if (left > 0 && left < expected.length) partly++;
           await copied(config, 0);
-          expect(await objects(path), `round ${round}, killed with ${left} objects`).to.deep.equal(expected);
+          expect(await objectsOf(path), `round ${round}, killed with ${left} objects`).to.deep.equal(expected);
           await removeFolder(path);
         }
       };
@@ -240,13 +185,18 @@ describe("copying a store", function () {
         return join(root, "docker/registry/v2/blobs/sha256", hex.slice(0, 2), hex, "data");
       };
       await flip(file(damaged));
-      const [oldTag] = old.tags;
-      await flip(join(damaged, "images", oldTag?.images[1]?.id ?? "", "layer"));
+      const [oldTag, other] = old.tags.filter(({ tag }) => tag === "latest");
+      const image = (tag: OldTag | undefined): string => join(damaged, "images", tag?.images[3]?.id ?? "");
+      await flip(join(image(oldTag), "layer"));
+      // As the registry before 0.7 noted it, which had no other sum.
+      const [, tarsum] = JSON.parse(await readFile(join(image(other), "_checksum"), "utf8")) as readonly string[];
+      await writeFile(join(image(other), "_checksum"), tarsum ?? "");
+      await flip(join(image(other), "layer"));
       const report = await copied(config, 1);
       const told = (kind: string) => report.problems.filter((problem) => problem.kind === kind && problem.tag !== undefined).map(({ repository, tag }) => `${repository}:${tag}`); // prettier-ignore
       expect(told("blob-damaged").sort()).to.deep.equal(["team/app:v1", "team/multi:all", "team/multi:amd"]);
-      expect(told("layer-damaged")).to.include(`${oldTag?.repository}:${oldTag?.tag}`);
-      const keys = (await objects(target("rest"))).map((line) => line.split(" ")[0] ?? "");
+      expect(told("layer-damaged")).to.include.members([oldTag, other].map((tag) => `${tag?.repository}:${tag?.tag}`));
+      const keys = (await objectsOf(target("rest"))).map((line) => line.split(" ")[0] ?? "");
       expect(keys.filter((key) => key.includes(digest.slice("sha256:".length)) && key.startsWith("docker/"))).to.deep.equal([]); // prettier-ignore
       await inside(target("rest"), async (client) => {
         const found = (await pulledByV2(client)).map((line) => line.split(" ")[0]);
@@ -261,8 +211,8 @@ describe("copying a store", function () {
       const undamaged = await configure(local(source.store), local(target("undamaged")), "undamaged");
       await copied(undamaged, 0);
       // Servers that were asked for tags of V1 have made manifests of them meanwhile.
-      const names = (await objects(target("undamaged"))).filter((line) => !line.startsWith("_registryctl/"));
-      expect(await objects(target("rest"))).to.include.members(names);
+      const names = (await objectsOf(target("undamaged"))).filter((line) => !line.startsWith("_registryctl/"));
+      expect(await objectsOf(target("rest"))).to.include.members(names);
       // What is damaged in the target is found and mended, when it is looked for.
       await flip(file(target("rest")));
       expect((await copied(config, 0)).blobs.repaired).to.equal(0);

@@ -88,6 +88,27 @@ export async function pulledByV1(client: V1Client, repository: string): Promise<
   return pulled;
 }
 
+/**
+ * Pulls all that there is from both servers, with clients of both protocols: the images of `pushed`, the repositories of V1
+ * that `old` names, and what refers to an image.
+ */
+export async function expectSamePulled(
+  target: V1Client,
+  from: V1Client,
+  pushed: VariedImages,
+  old: readonly { readonly repository: string }[],
+): Promise<void> {
+  expect(await pulledByV2(target)).to.deep.equal(await pulledByV2(from));
+  const ofV1 = [...pushed.v1, ...pushed.v2].map((name) => name.split(":")[0] ?? "");
+  for (const repository of new Set([...ofV1, ...old.map(({ repository }) => repository)])) {
+    expect(await pulledByV1(target, repository), repository).to.deep.equal(await pulledByV1(from, repository));
+  }
+  const referrers = await target.expect([200], "GET", `/v2/team/multi/referrers/${pushed.subject}`);
+  const { manifests } = JSON.parse(referrers.body.toString()) as { readonly manifests: readonly { digest: string }[] };
+  expect(manifests).to.have.length(2);
+  for (const { digest } of manifests) await pulledTree(target, "team/multi", digest);
+}
+
 async function listOf(client: V1Client, path: string, field: string): Promise<readonly string[]> {
   const { body } = await client.expect([200], "GET", path);
   return (JSON.parse(body.toString()) as Record<string, readonly string[] | null>)[field] ?? [];

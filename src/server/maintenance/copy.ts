@@ -8,6 +8,7 @@ import { searchEntries } from "../events/search.ts";
 import type { Problem } from "../registry/bridge/problems.ts";
 import { probeKey } from "../registry/paths.ts";
 import type { CopyCounts } from "./copy/counts.ts";
+import type { CopyParts } from "./copy/parts.ts";
 import { copyAll, type RunOptions } from "./copy/run.ts";
 import { everything, named } from "./copy/selection.ts";
 import { sideOf, type Side } from "./copy/side.ts";
@@ -57,7 +58,7 @@ export async function copyStore(from: Settings, to: Settings, options: CopyOptio
   try {
     const target = await opened("target", async () => await openTarget(to, options));
     try {
-      const sides = { from: sideOf(source), to: sideOf(target) };
+      const sides = { from: sideOf(source), to: sideOf(target), analysis: target.analysis };
       if (!dryRun) await requireOther(sides.from, sides.to);
       return await copySides(sides, await indexOf(to, target, options), options);
     } finally {
@@ -72,7 +73,7 @@ export async function copyStore(from: Settings, to: Settings, options: CopyOptio
 }
 
 async function copySides(
-  sides: { readonly from: Side; readonly to: Side },
+  sides: Pick<CopyParts, "from" | "to" | "analysis">,
   index: TargetIndex,
   options: CopyOptions,
 ): Promise<CopyCounts> {

@@ -9,6 +9,7 @@ import { sideOf, type Side } from "../../../src/server/maintenance/copy/side.ts"
 import { CountingSink, StoringSink, type SinkOptions } from "../../../src/server/maintenance/copy/sink.ts";
 import type { Problem } from "../../../src/server/registry/bridge/problems.ts";
 import { parseDigest, type Digest } from "../../../src/server/registry/digest.ts";
+import { LayerAnalysis } from "../../../src/server/registry/layers/analysis.ts";
 import { ociIndex, ociManifest, parseStoredManifest } from "../../../src/server/registry/manifest.ts";
 import { parseImageId } from "../../../src/server/registry/names.ts";
 import { parseOciName, parseOciTag } from "../../../src/server/registry/oci-names.ts";
@@ -25,6 +26,10 @@ const name = parseOciName("team/app");
 describe("a copy between stores", function () {
   this.timeout(120_000);
   const over = registryCores();
+  const analysis = new LayerAnalysis();
+  after(async () => {
+    await analysis.close();
+  });
   let from: StorageDriver;
   beforeEach(async () => {
     from = openMemory();
@@ -59,7 +64,7 @@ describe("a copy between stores", function () {
     const [to, onProblem] = [side(driver), (problem: Problem) => problems.push(problem)];
     const sink = new StoringSink(driver, { jobs: 4, signal, onBytes: () => undefined, ...more });
     const options = { ...quiet, signal, onProblem, ...more };
-    const counts = await copyAll({ from: side(source), to, sink }, everything(side(source)), options);
+    const counts = await copyAll({ from: side(source), to, sink, analysis }, everything(side(source)), options);
     return { ...counts, problems };
   }
 
@@ -127,7 +132,7 @@ describe("a copy between stores", function () {
     const to = openMemory();
     const sink = new CountingSink({ signal, onBytes: (count) => (bytes += count) });
     const options = { ...quiet, signal, onTag: () => tags++ };
-    const planned = await copyAll({ from: side(from), to: side(to), sink }, everything(side(from)), options);
+    const planned = await copyAll({ from: side(from), to: side(to), sink, analysis }, everything(side(from)), options);
     expect(await keysOf(to, "")).to.deep.equal([]);
     const { problems, ...counts } = await run(to);
     expect(problems).to.deep.equal([]);
@@ -192,6 +197,46 @@ describe("a copy between stores", function () {
     expect(await keysOf(to, "_registryctl/uploads")).to.deep.equal([]);
     expect((await run(to)).problems).to.deep.equal([]);
     expect(await bytesOf(to, `images/${id}/layer`)).to.deep.equal(one!.images[0]!.layer);
+  });
+
+  it("takes no layer that is not what its tarsum says, and mends one of the target's when it is asked to", async () => {
+    const { files, tags } = oldStore("0.6.9", 7);
+    const store = openMemory();
+    for (const [key, content] of files) await store.write(key, source(content));
+    const whole = openMemory();
+    expect((await run(whole, {}, store)).problems).to.deep.equal([]);
+    const last = (repository: string) => tags.find((tag) => tag.repository === repository)!.images.at(-1)!;
+    const [packed, plain, empty, unread] = ["library/ubuntu", "team-3/app.3", "team-2/app.6", "foo/UPPER"].map(last);
+    const other = last("library/app-5").layer;
+    const flipped = Buffer.from(plain!.layer.map((byte, at) => (at === 600 ? byte ^ 1 : byte)));
+    const damage = new Map([
+      [packed, other],
+      [plain, flipped],
+      [empty, other],
+      [unread, Buffer.from("no archive")],
+    ]);
+    for (const [image, bytes] of damage) await store.write(`images/${image!.id}/layer`, source(bytes));
+    const to = openMemory();
+    const { problems, blobs } = await run(to, {}, store);
+    expect(
+      problems
+        .filter(({ tag }) => tag !== undefined)
+        .map(({ kind, repository, tag, image }) => [kind, `${repository}:${tag}`, image]),
+    ).to.have.deep.members([
+      ["layer-damaged", "library/ubuntu:latest", packed!.id],
+      ["layer-damaged", "team-3/app.3:latest", plain!.id],
+      ["layer-damaged", "team-2/app.6:latest", empty!.id],
+      ["layer-damaged", "foo/UPPER:latest", unread!.id],
+    ]);
+    const missing = (await keysOf(whole, "")).filter((key) => key.endsWith("/layer"));
+    expect(blobs.copied).to.equal(missing.length - damage.size);
+    for (const image of damage.keys()) expect(await keysOf(to, `images/${image!.id}`)).to.deep.equal([]);
+    expect(await keysOf(to, "_registryctl/uploads")).to.deep.equal([]);
+    const key = `images/${last("library/app-5").id}/layer`;
+    await to.write(key, source(Buffer.alloc(other.length)));
+    expect((await run(to, {}, store)).blobs).to.include({ copied: 0, repaired: 0 });
+    expect((await run(to, { verify: true }, store)).blobs).to.include({ copied: 0, repaired: 1 });
+    expect(await bytesOf(to, key)).to.deep.equal(other);
   });
 
   it("finds repositories by name, and by what a pattern fits", async () => {

@@ -7,6 +7,7 @@ import { blobKey, layerFactsKey } from "../../registry/paths.ts";
 import { NotCopied, settled } from "./not-copied.ts";
 import { Outcomes } from "./outcomes.ts";
 import type { CopyParts } from "./parts.ts";
+import { hasDigest } from "./sink.ts";
 
 /** Outcomes that are remembered: images that follow each other share most of their content. */
 const remembered = 50_000;
@@ -37,7 +38,7 @@ export class BlobCopy {
     const [size, there] = await Promise.all([this.#parts.from.documents.size(key), this.#parts.to.documents.size(key)]);
     const { blobs } = this.#parts.tally;
     const isThere = there !== undefined && (size === undefined || size === there);
-    if (isThere && (!this.#parts.verify || (await this.#parts.sink.isRight(key, there, digest)))) {
+    if (isThere && (!this.#parts.verify || (await this.#parts.sink.isRight(key, there, hasDigest(digest))))) {
       blobs.there++;
       return;
     }

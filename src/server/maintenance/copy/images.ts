@@ -1,11 +1,11 @@
-import { isNotFound } from "../../../drivers/storage/errors.ts";
 import { RegistryError } from "../../errors.ts";
-import { digestOf, differs, Hashing, isDigest, type Digest } from "../../registry/digest.ts";
+import { digestOf, type Digest } from "../../registry/digest.ts";
 import { isObject, parseJson } from "../../registry/documents.ts";
 import type { LayerRecord } from "../../registry/images.ts";
 import type { ImageId } from "../../registry/names.ts";
 import { blobKey, imageKey, imageSourceKey, layerRecordKey } from "../../registry/paths.ts";
-import { isWrong, type BlobCopy } from "./blobs.ts";
+import type { BlobCopy } from "./blobs.ts";
+import { LayerFileCopy } from "./layer-files.ts";
 import { NotCopied, settled } from "./not-copied.ts";
 import { Outcomes } from "./outcomes.ts";
 import type { CopyParts } from "./parts.ts";
@@ -29,9 +29,11 @@ export class ImageCopy {
   readonly #parts: ImageParts;
   readonly #outcomes = new Outcomes<ImageId, void>(remembered);
   readonly #layers = new Outcomes<ImageId, Rest>(remembered);
+  readonly #files: LayerFileCopy;
 
   constructor(parts: ImageParts) {
     this.#parts = parts;
+    this.#files = new LayerFileCopy(parts);
   }
 
   /** Afterwards the target has the image and all that it is built on. Rejects with `NotCopied`; what is whole is copied. */
@@ -92,7 +94,7 @@ export class ImageCopy {
     } else if (file === undefined) {
       throw new NotCopied("layer-missing", `the layer of image ${id} is missing`, { image: id });
     } else if (!isThere || (this.#parts.verify && (await this.#parts.to.documents.has(imageKey(id, "layer"))))) {
-      await this.#file(id, file, json);
+      await this.#files.ensure(id, file, json);
     } else {
       this.#parts.tally.blobs.there++;
     }
@@ -113,45 +115,6 @@ export class ImageCopy {
     return accepted
       ? (await documents.size(blobKey(accepted.digest))) === accepted.size
       : await documents.has(imageKey(id, "layer"));
-  }
-
-  /** The layer of an old store. What its checksum says of it is found out while it passes, or it is read back. */
-  async #file(id: ImageId, size: number, json: Buffer): Promise<void> {
-    const key = imageKey(id, "layer");
-    if ((await this.#parts.to.images.state(id)) === "inProgress") {
-      throw new NotCopied("push-unfinished", `a push of image ${id} to the target never finished, or is going on`, { image: id }); // prettier-ignore
-    }
-    const { driver } = this.#parts.from;
-    const seed = Buffer.concat([json, Buffer.from("\n")]);
-    const checksums = (await this.#parts.from.images.checksums(id)).filter(isDigest);
-    const [checksum] = checksums;
-    const { blobs } = this.#parts.tally;
-    const there = await this.#parts.to.documents.size(key);
-    const read = async (hashing: Hashing) => hashing.through((await driver.read(key)) as AsyncIterable<Uint8Array>);
-    const isRight = async () =>
-      checksum
-        ? await this.#parts.sink.isRight(key, size, checksum, seed)
-        : await this.#parts.sink.isRight(key, size, async () => await hashed(read));
-    if (there === size && (!this.#parts.verify || (await isRight()))) {
-      blobs.there++;
-      return;
-    }
-    const open = async function* () {
-      const hashing = new Hashing("sha256", seed);
-      yield* await read(hashing);
-      const found = hashing.digest();
-      if (checksum && !checksums.includes(found)) throw differs(found);
-    };
-    try {
-      await (checksum ? this.#parts.sink.content(key, size, open) : this.#parts.sink.contentReadBack(key, size, open));
-    } catch (error) {
-      if (isNotFound(error)) throw new NotCopied("layer-missing", `the layer of image ${id} is missing`, { image: id });
-      if (!isWrong(error)) throw error;
-      const why = checksum ? "is not what its checksum says" : "was read back as something else";
-      throw new NotCopied("layer-damaged", `the layer of image ${id} ${why}`, { image: id }, { cause: error });
-    }
-    blobs[there === size ? "repaired" : "copied"]++;
-    blobs.bytes += size;
   }
 
   /** An image that is made of a manifest when somebody asks for it: the manifest, and that it is. */
@@ -187,11 +150,4 @@ function once(work: () => Promise<void>): () => Promise<void> {
     run ??= work();
     await run;
   };
-}
-
-async function hashed(read: (hashing: Hashing) => Promise<AsyncIterator<Uint8Array>>): Promise<Digest> {
-  const hashing = new Hashing();
-  const bytes = await read(hashing);
-  while (!(await bytes.next()).done);
-  return hashing.digest();
 }

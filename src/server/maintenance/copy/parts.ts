@@ -1,3 +1,4 @@
+import type { LayerAnalysis } from "../../registry/layers/analysis.ts";
 import type { Tally } from "./counts.ts";
 import type { Side } from "./side.ts";
 import type { CopySink } from "./sink.ts";
@@ -8,6 +9,8 @@ export interface CopyParts {
   readonly to: Side;
   readonly sink: CopySink;
   readonly tally: Tally;
+  /** Reads the archives of layers. */
+  readonly analysis: LayerAnalysis;
   /** Whether what is there is looked at again: content is read and hashed, and copied anew when it is damaged. */
   readonly verify: boolean;
 }

@@ -8,9 +8,8 @@ import { inLanes } from "./lanes.ts";
 import { ManifestCopy } from "./manifests.ts";
 import { NotCopied } from "./not-copied.ts";
 import { OciRepositoryCopy } from "./oci-repository.ts";
+import type { CopyParts } from "./parts.ts";
 import type { Selection } from "./selection.ts";
-import type { Side } from "./side.ts";
-import type { CopySink } from "./sink.ts";
 import { V1RepositoryCopy } from "./v1-repository.ts";
 
 /** How a copy is made, and who is told of it. */
@@ -33,13 +32,13 @@ const imagesAtOnce = 16;
 
 /** One pass through the source: V2 first, whose tags hide those of V1, then V1, then what of V1 has no tag. */
 export async function copyAll(
-  { from, to, sink }: { readonly from: Side; readonly to: Side; readonly sink: CopySink },
+  { from, to, sink, analysis }: Omit<CopyParts, "tally" | "verify">,
   selection: Selection,
   options: RunOptions,
 ): Promise<CopyCounts> {
   const tally = newTally();
   const { signal, verify, onChanged } = options;
-  const parts = { from, to, sink, tally, verify };
+  const parts = { from, to, sink, tally, analysis, verify };
   const blobs = new BlobCopy(parts);
   const images = new ImageCopy({ ...parts, blobs });
   const manifests = new ManifestCopy({ ...parts, blobs, images });

@@ -2,22 +2,28 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { StorageDriver } from "../../../drivers/storage/driver.ts";
 import { DriverError } from "../../../drivers/storage/errors.ts";
 import { SharedRuns } from "../../registry/bridge/shared-runs.ts";
-import { digestOf, digestParts, Hashing, verified, type Digest } from "../../registry/digest.ts";
+import { differs, digestOf, digestParts, Hashing, type Digest } from "../../registry/digest.ts";
 import { Documents } from "../../registry/documents.ts";
 import { uploadKey } from "../../registry/paths.ts";
 
 /** Begins to read an object of the source; may be called again when it has to be read again. */
 export type Opening = () => AsyncIterable<Uint8Array>;
 
+/** Whether bytes are what they should be; need not read all of them. */
+export type Check = (bytes: AsyncIterable<Uint8Array>) => Promise<boolean>;
+
 /** What takes what is copied: the target, or nobody when it is only counted. */
 export interface CopySink {
   document(key: string, content: string | Uint8Array): Promise<void>;
   /** Content of `size` bytes. What `open` throws, also at its end, passes through, and nothing is kept then. */
   content(key: string, size: number, open: Opening): Promise<void>;
-  /** Content that nothing vouches for: it is read back before it gets its name. */
-  contentReadBack(key: string, size: number, open: Opening): Promise<void>;
-  /** Whether the object of the target is what `expected` says; `seed` is hashed before it. */
-  isRight(key: string, size: number, expected: Digest | (() => Promise<Digest>), seed?: Uint8Array): Promise<boolean>;
+  /**
+   * Content that nothing vouches for while it passes: it is read back before it gets its name. Rejects with DIGEST_INVALID
+   * when it was something else then, or `isRight` says so.
+   */
+  contentReadBack(key: string, size: number, open: Opening, isRight: Check | undefined): Promise<void>;
+  /** Whether the object of the target is what it should be. */
+  isRight(key: string, size: number, check: Check): Promise<boolean>;
   /** Changes what the target has of its own, so that it goes with what is copied. */
   merge(change: () => Promise<unknown>): Promise<void>;
 }
@@ -61,16 +67,15 @@ export class StoringSink implements CopySink {
     });
   }
 
-  async contentReadBack(key: string, size: number, open: Opening): Promise<void> {
+  async contentReadBack(key: string, size: number, open: Opening, isRight: Check | undefined): Promise<void> {
     await this.#runs.run(key, async () => {
       // Always the same one, so that a copy which goes on leaves nothing of the one that was killed.
       const staged = uploadKey(digestParts(digestOf(Buffer.from(key))).hex);
-      const { signal } = this.#options;
       await this.#tried(async (watched) => {
-        const hashing = new Hashing();
+        const written = new Hashing();
         try {
-          await this.#driver.write(staged, hashing.through(watched(open())), size);
-          await drained(verified(await this.#read(staged), hashing.digest()), signal);
+          await this.#driver.write(staged, written.through(watched(open())), size);
+          await this.#requireRight(staged, written.digest(), isRight);
           await this.#driver.move(staged, key);
         } catch (error) {
           await this.#driver.delete(staged).catch(() => undefined);
@@ -80,19 +85,24 @@ export class StoringSink implements CopySink {
     });
   }
 
-  async isRight(
-    key: string,
-    _size: number,
-    expected: Digest | (() => Promise<Digest>),
-    seed?: Uint8Array,
-  ): Promise<boolean> {
+  async #requireRight(staged: string, digest: Digest, isRight: Check | undefined): Promise<void> {
+    const hashing = new Hashing();
+    const bytes = hashing.through(await this.#read(staged));
+    try {
+      const isFound = await (isRight?.(withoutEnding(bytes)) ?? true);
+      await drained(bytes, this.#options.signal);
+      const found = hashing.digest();
+      if (!isFound || found !== digest) throw differs(found);
+    } finally {
+      await bytes.return(undefined);
+    }
+  }
+
+  async isRight(key: string, _size: number, check: Check): Promise<boolean> {
     let right = false;
     await this.#runs.run(`reading ${key}`, async () => {
       await this.#tried(async (watched) => {
-        const digest = typeof expected === "string" ? expected : await expected();
-        const hashing = new Hashing(digestParts(digest).algorithm, seed);
-        await drained(hashing.through(watched(await this.#read(key))), this.#options.signal);
-        right = hashing.digest() === digest;
+        right = await check(watched(await this.#read(key)));
       });
     });
     return right;
@@ -142,8 +152,23 @@ export class StoringSink implements CopySink {
   }
 }
 
-async function drained(bytes: AsyncGenerator<Uint8Array>, signal: AbortSignal): Promise<void> {
-  while (!(await bytes.next()).done) signal.throwIfAborted();
+/** Whether bytes have the digest. */
+export function hasDigest(digest: Digest): Check {
+  return async (bytes) => {
+    const hashing = new Hashing(digestParts(digest).algorithm);
+    await drained(hashing.through(bytes));
+    return hashing.digest() === digest;
+  };
+}
+
+/** Reads all that is left. */
+export async function drained(bytes: AsyncGenerator<Uint8Array>, signal?: AbortSignal): Promise<void> {
+  while (!(await bytes.next()).done) signal?.throwIfAborted();
+}
+
+/** For a reader that may stop before the end, where another goes on. */
+function withoutEnding(bytes: AsyncGenerator<Uint8Array>): AsyncIterable<Uint8Array> {
+  return { [Symbol.asyncIterator]: () => ({ next: async () => await bytes.next() }) };
 }
 
 /** Keeps nothing, and reads nothing but documents: for who wants to know how much there is to do. */
