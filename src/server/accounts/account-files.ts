@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { bcryptCost } from "./hash-scheme.ts";
 import { groupsOf, parseGroups, type Groups } from "./group-file.ts";
 import { parseUsers, type LineFault, type ParsedUsers } from "./user-file.ts";
-import { WatchedFile } from "./watched-file.ts";
+import { WatchedFile, type WatchedFileOptions } from "./watched-file.ts";
 
 /** Where accounts are written down: the section `auth` of a configuration. */
 export interface AccountSettings {
@@ -22,6 +22,8 @@ export interface Directory {
 /** The cost of checks that fail where the file has no bcrypt. */
 const costOfFailure = 10;
 
+type Watching = Pick<WatchedFileOptions<unknown>, "onFault" | "interval">;
+
 /** The files that name accounts and groups, as they are now. */
 export class AccountFiles {
   readonly #users: WatchedFile<Omit<Directory, "groups">>;
@@ -38,11 +40,11 @@ export class AccountFiles {
    */
   static async open(
     { htpasswd, groups = {} }: AccountSettings,
-    { folder, onFault }: { readonly folder: string; readonly onFault: (error: Error) => void },
+    { folder, ...watching }: Watching & { readonly folder: string },
   ): Promise<AccountFiles> {
-    const users = await opened("auth.htpasswd", resolve(folder, htpasswd), usersOf, onFault);
+    const users = await opened("auth.htpasswd", resolve(folder, htpasswd), usersOf, watching);
     if (typeof groups !== "string") return new AccountFiles(users, groupsOf(groups));
-    return new AccountFiles(users, await opened("auth.groups", resolve(folder, groups), groupsIn, onFault));
+    return new AccountFiles(users, await opened("auth.groups", resolve(folder, groups), groupsIn, watching));
   }
 
   async current(): Promise<Directory> {
@@ -60,11 +62,12 @@ async function opened<T>(
   option: string,
   path: string,
   parse: (text: string) => T,
-  onFault: (error: Error) => void,
+  { onFault, ...watching }: Watching,
 ): Promise<WatchedFile<T>> {
   const explained = (cause: unknown): Error => new Error(`${option}: ${path} can't be used`, { cause });
   try {
     return await WatchedFile.open({
+      ...watching,
       path,
       parse,
       onFault: (cause) => {
