@@ -3,8 +3,8 @@ import type { FileHandle } from "node:fs/promises";
 /** Parts begin at multiples of this, so that they are the same for everyone; in bytes. */
 const partSize = 1_048_576;
 /** How many parts are lent at once at most, and how many are kept that nobody has any more. */
-const mostLent = 8;
-const mostKept = 4;
+const mostLent = 6;
+const mostKept = 2;
 
 /** A piece of a file in memory. */
 export interface Part {

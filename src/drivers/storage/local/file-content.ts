@@ -203,7 +203,7 @@ const fewBytes = 65_536;
 
 /** The memory of batches, used again and again: new memory for each would fill up faster than it is collected. */
 const memory = {
-  most: 12,
+  most: 8,
   keptIdle: 4,
   lent: 0,
   free: [] as Buffer[],
