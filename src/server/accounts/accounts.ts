@@ -33,8 +33,11 @@ export interface Accounts {
    * has failed too often from `address`, or when more is to be checked than can be. `address` is the client's.
    */
   verify(name: string, password: string, address: string): Promise<Account | undefined>;
-  /** The account as it is now, for tokens that were given earlier; undefined once it is removed. */
-  find(name: string): Promise<Account | undefined>;
+  /**
+   * The account as it is now, for tokens that were given earlier; undefined once it is removed. With the id of the API key
+   * that was shown then: undefined too once that key is removed or expired, and otherwise with its limits.
+   */
+  find(name: string, keyId?: string): Promise<Account | undefined>;
   /**
    * Makes an account. Rejects with DATA_INVALID when the name or the password will not do, and with ACCOUNT_EXISTS when
    * there is one.

@@ -9,7 +9,7 @@ import { Attempts, type Allowances } from "./attempts.ts";
 import { groupsWith } from "./group-file.ts";
 import { usualCost } from "./hash-scheme.ts";
 import type { Asker, Hashing } from "./hashing.ts";
-import type { KeyStore } from "./key-store.ts";
+import type { KeyStore, StoredKey } from "./key-store.ts";
 import type { PasswordCheck } from "./password-hash.ts";
 import { network } from "./network.ts";
 
@@ -67,8 +67,11 @@ export class FileAccounts implements Accounts {
     return account && (limits === "none" ? account : { ...account, key: limits });
   }
 
-  async find(name: string): Promise<Account | undefined> {
-    return accountOf(name, await this.#parts.files.current());
+  async find(name: string, keyId?: string): Promise<Account | undefined> {
+    const account = accountOf(name, await this.#parts.files.current());
+    if (!account || keyId === undefined) return account;
+    const key = limitsOf(await this.#parts.keys.find(keyId), name);
+    return key && { ...account, key };
   }
 
   async create(name: string, password: string): Promise<void> {
@@ -117,9 +120,7 @@ export class FileAccounts implements Accounts {
 
   async #byKey(id: string, name: string, key: string): Promise<KeyLimits | undefined> {
     const stored = await this.#parts.keys.find(id);
-    if (!stored || !isKey(key, stored.hash) || stored.name !== name) return undefined;
-    const { repositories, actions, expires } = stored;
-    return expires && expires.getTime() <= Date.now() ? undefined : { id, repositories, actions };
+    return stored && isKey(key, stored.hash) ? limitsOf(stored, name) : undefined;
   }
 
   #codeOf(parts: readonly string[]): string {
@@ -129,4 +130,11 @@ export class FileAccounts implements Accounts {
 
 function accountOf(name: string, { users, groups }: Directory): Account | undefined {
   return users.has(name) ? { name, groups: groupsWith(groups, name) } : undefined;
+}
+
+/** What a key lets this account do; undefined when it is somebody else's, or expired. */
+function limitsOf(key: StoredKey | undefined, name: string): KeyLimits | undefined {
+  if (key?.name !== name) return undefined;
+  const { id, repositories, actions, expires } = key;
+  return expires && expires.getTime() <= Date.now() ? undefined : { id, repositories, actions };
 }

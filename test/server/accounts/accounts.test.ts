@@ -252,8 +252,12 @@ describe("accounts", function () {
       const nobodys = await given({ name: "eve" });
       expect(await codeOf(accounts.verify("eve", nobodys, here))).to.equal("nobody");
       expect(await codeOf(accounts.verify("ann", key, here))).to.equal("somebody");
-      await new KeyStore(driver).remove(key.slice(5, 15));
+      const id = key.slice(5, 15);
+      expect(await accounts.find("ann", id)).to.have.nested.property("key.id", id);
+      expect(await accounts.find("bob", id)).to.equal(undefined);
+      await new KeyStore(driver).remove(id);
       await until("the key to be worth nothing", async () => (await accounts.verify("ann", key, here)) === undefined);
+      expect(await accounts.find("ann", id)).to.equal(undefined);
     });
 
     it("are not those of somebody who has the name later", async () => {
