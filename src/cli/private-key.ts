@@ -2,9 +2,15 @@ import { createPrivateKey, type KeyObject } from "node:crypto";
 import { CommandError } from "./exit.ts";
 import { readNamed } from "./files.ts";
 
-/** Reads the private half of a privileged key, as `--key` names it. */
+/** Reads the private half of a privileged key, as `--key` names it; one that every user may read is refused. */
 export async function privateKey(path: string): Promise<KeyObject> {
-  const text = await readNamed("--key", path);
+  const key = parsed(await readNamed("--key", path), path);
+  const { assertPrivate } = await import("../server/index.ts");
+  await assertPrivate(path, "--key ");
+  return key;
+}
+
+function parsed(text: string, path: string): KeyObject {
   try {
     return createPrivateKey(text);
   } catch (error) {

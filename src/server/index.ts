@@ -16,6 +16,7 @@ export type { FoundManifest, RegistryPort, V1ImageView } from "./maintenance/por
 export type { AdoptOptions, AdoptReport } from "./maintenance/adopt.ts";
 export type { CopyOptions } from "./maintenance/copy.ts";
 export type { CopyCounts } from "./maintenance/copy/counts.ts";
+export { assertPrivate } from "./pem.ts";
 export { probesOf, type Probe } from "./probes.ts";
 export { isOciName, isOciTag } from "./registry/oci-names.ts";
 export type { Problem as StoreProblem } from "./registry/bridge/problems.ts";

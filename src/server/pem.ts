@@ -1,5 +1,5 @@
 import { createPrivateKey, createPublicKey, X509Certificate, type KeyObject } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { createSecureContext } from "node:tls";
 
 /** The two files of `http.tls`, proven to belong together. Rejects with what is wrong, and with which option. */
@@ -14,10 +14,21 @@ export async function readCertificate(paths: {
   await explained(`${certificateIs} holds no certificate in PEM form`, () => new X509Certificate(cert));
   if (key.includes("ENCRYPTED")) throw new Error(`${keyIs} needs a passphrase; openssl pkey writes it without one`);
   const held = await explained(`${keyIs} holds no private key in PEM form`, () => createPrivateKey(key));
+  await assertPrivate(paths.key, "http.tls.key: ");
   if (!new X509Certificate(cert).checkPrivateKey(held))
     throw new Error(`${keyIs} is not the key of the certificate ${paths.certificate}`);
   await explained(`${certificateIs} and its key can't be used`, () => createSecureContext({ cert, key }));
   return { cert, key };
+}
+
+/** Rejects when users that are neither the owner of the file nor of its group may read it. `what` begins the message. */
+export async function assertPrivate(path: string, what: string): Promise<void> {
+  const { mode } = await stat(path);
+  if ((mode & 0o004) === 0) return;
+  const shown = (mode & 0o777).toString(8).padStart(4, "0");
+  throw new Error(
+    `${what}${path} is a private key that every user may read (mode ${shown}); chmod o= ${path} mends it`,
+  );
 }
 
 /** The key that `privileged_key` names. Rejects with what is wrong with the file; its name the caller knows. */

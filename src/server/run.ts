@@ -93,8 +93,8 @@ async function serve(
   try {
     const server = await listen(app.handler, {
       ...options.listen,
-      onError: (error) => {
-        log.error({ err: error }, "A connection could not be accepted");
+      onError: (what, error) => {
+        log.error({ err: error }, what);
       },
     });
     log.info({ url: server.url }, `listening on ${server.url}`);

@@ -3,6 +3,8 @@ import { chmod, unlink } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { connect, Socket } from "node:net";
+import type { SecureContextOptions } from "node:tls";
+import { watchCertificate, type CertificateFiles } from "./certificate-watch.ts";
 import { holdContinue } from "./http/body.ts";
 import { Connections } from "./http/connections.ts";
 import { milliseconds } from "./http/timeout.ts";
@@ -17,14 +19,14 @@ export interface ListenOptions {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
-  /** Paths of PEM files; with them the server speaks HTTPS, TLS 1.2 or later. */
-  readonly tls?: { readonly certificate: string; readonly key: string } | undefined;
+  /** Paths of PEM files; with them the server speaks HTTPS, TLS 1.2 or later. New connections get what they hold then. */
+  readonly tls?: CertificateFiles | undefined;
   /** How long a client may take over the headers of a request, or a TLS handshake; 0 is for ever. Default 60. */
   readonly headerTimeout?: number;
   /** How long an idle connection is kept; longer than a front end keeps it, so that the front end closes first. Default 95. */
   readonly keepAliveTimeout?: number;
-  /** Hears when a connection could not be accepted (too many open files); the server goes on. */
-  readonly onError?: (error: Error) => void;
+  /** Hears when a connection could not be accepted (too many open files), or a new certificate be used; the server goes on. */
+  readonly onError?: (what: string, error: unknown) => void;
 }
 
 /** A server that accepts connections. */
@@ -72,7 +74,7 @@ export async function listen(handler: Handler, options: ListenOptions): Promise<
     if (socket instanceof Socket) connections.refuse(socket, refusals[error.code ?? ""] ?? "400 Bad Request");
   });
   await bind(server, options);
-  server.on("error", (error) => options.onError?.(error));
+  server.on("error", (error) => options.onError?.("A connection could not be accepted", error));
   return running(server, connections, options);
 }
 
@@ -109,12 +111,21 @@ async function create(options: ListenOptions): Promise<Server> {
   };
   if (!options.tls) return createServer(http);
   const handshake = headerTimeout > 0 ? { handshakeTimeout: headerTimeout } : {};
-  return createTlsServer({ ...http, ...handshake, ...(await certificateOf(options.tls)), minVersion: "TLSv1.2" });
+  const server = createTlsServer({ ...http, ...handshake, ...(await secureContext(options.tls)) });
+  const { tls } = options;
+  const renew = async (): Promise<void> => {
+    server.setSecureContext(await secureContext(tls));
+  };
+  const failed = (error: unknown): void => {
+    options.onError?.("A new certificate can't be used, the old one stays", error);
+  };
+  server.once("close", watchCertificate(tls, renew, failed));
+  return server;
 }
 
-async function certificateOf(tls: NonNullable<ListenOptions["tls"]>): ReturnType<typeof readCertificate> {
+async function secureContext(tls: CertificateFiles): Promise<SecureContextOptions> {
   try {
-    return await readCertificate(tls);
+    return { ...(await readCertificate(tls)), minVersion: "TLSv1.2" };
   } catch (error) {
     throw new ListenError(messageOf(error), { cause: error });
   }

@@ -1,6 +1,6 @@
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { once } from "node:events";
-import { readFile, writeFile } from "node:fs/promises";
+import { chmod, readFile, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -131,6 +131,17 @@ describe("registryctl request", () => {
     const key = await registryctl(["request", "GET", "/", "--key", "key.pub.pem", "--url", url], { cwd });
     expect(key.code).to.equal(1);
     expect(key.stderr).to.contain("cannot be read as a private key");
+  });
+
+  it("refuses a key that every user may read", async () => {
+    await chmod(join(cwd, "key.pem"), 0o604);
+    const { code, stderr } = await request("GET", "/");
+    await chmod(join(cwd, "key.pem"), 0o600);
+    expect(code).to.equal(1);
+    expect(stderr)
+      .to.contain("0604")
+      .and.contain(`chmod o= ${join(cwd, "key.pem")}`);
+    expect(seen).to.deep.equal([]);
   });
 
   it("ends with 130 when it is interrupted", async () => {
