@@ -25,6 +25,11 @@ export function mirrorConfig(): string {
           source: "_env:MIRROR_SOURCE:https://registry-1.docker.io",
           source_index: "_env:MIRROR_SOURCE_INDEX:https://index.docker.io",
           tags_cache_ttl: "_env:MIRROR_TAGS_CACHE_TTL:864000",
+          username: "_env:MIRROR_USERNAME",
+          password: "_env:MIRROR_PASSWORD",
+          ca: "_env:MIRROR_CA",
+          proxy: "_env:MIRROR_PROXY",
+          spool: "_env:MIRROR_SPOOL",
         },
       },
       dev: {
@@ -34,7 +39,7 @@ export function mirrorConfig(): string {
       },
     },
     {
-      head: "A registry that keeps what it is asked for of another one: this version lacks mirroring yet, and warns of it. Use it with DOCKER_REGISTRY_CONFIG=config_mirror.yml.",
+      head: "A registry that keeps what it is asked for of another one: what was once asked for is there, also while that one is not. Use it with DOCKER_REGISTRY_CONFIG=config_mirror.yml.",
     },
   );
 }
@@ -80,6 +85,11 @@ const common: Draft = {
     source: "_env:MIRROR_SOURCE",
     source_index: "_env:MIRROR_SOURCE_INDEX",
     tags_cache_ttl: "_env:MIRROR_TAGS_CACHE_TTL:172800",
+    username: "_env:MIRROR_USERNAME",
+    password: "_env:MIRROR_PASSWORD",
+    ca: "_env:MIRROR_CA",
+    proxy: "_env:MIRROR_PROXY",
+    spool: "_env:MIRROR_SPOOL",
   },
   cache: redis("CACHE_REDIS"),
   cache_lru: redis("CACHE_LRU_REDIS"),

@@ -5,6 +5,7 @@ import type { Reporter } from "../drivers/report/reporter.ts";
 import type { SearchIndex } from "../drivers/search/search-index.ts";
 import { openSearchIndex } from "../drivers/search/index.ts";
 import type { Coherence } from "../drivers/storage/coherence.ts";
+import type { StorageDriver } from "../drivers/storage/driver.ts";
 import { invalidWatch } from "../drivers/storage/watches.ts";
 import { health, type HealthCheck } from "./admin/health.ts";
 import { openAccess, privilegedAccess, type Access } from "./access/v1-access.ts";
@@ -15,20 +16,20 @@ import { keepSearchIndex } from "./events/search.ts";
 import { RegistryError } from "./errors.ts";
 import { cors } from "./http/cors.ts";
 import { errorHandling, strayErrors, type Failure, type Rendered } from "./http/errors.ts";
-import type { Offload } from "./http/offload.ts";
 import { clientBehind } from "./http/proxy.ts";
 import { requestFacts, requestLog, requestNotes, type RequestLogOptions } from "./http/request-log.ts";
 import { requestTarget } from "./http/target.ts";
 import type { Log } from "./log.ts";
 import { LayerAnalysis } from "./registry/layers/analysis.ts";
+import type { Mirror } from "./mirror/mirror.ts";
 import { readPrivilegedKey } from "./pem.ts";
+import { offloadOf, v1Options } from "./protocol-options.ts";
 import { reapUploads } from "./registry/reaper.ts";
 import type { Turns } from "./registry/keyed-lock.ts";
 import { createRegistry, type Registry } from "./registry/registry.ts";
 import type { App } from "./run.ts";
 import { openStore, translateStorageErrors, type Store } from "./store.ts";
 import { renderV1, v1, v1Headers } from "./v1/index.ts";
-import type { V1Options } from "./v1/parts.ts";
 import { renderV2 } from "./v2/answer.ts";
 import { HotAnswers } from "./v2/hot.ts";
 import { isV2Path, v2, v2Headers } from "./v2/index.ts";
@@ -108,6 +109,8 @@ export async function createApp(settings: Settings, environment: AppEnvironment)
         await Promise.all([registry.bridge.close(), analysis.close()]);
       },
     });
+    const mirror = await openMirroring(settings, environment, { registry, driver: store.driver });
+    if (mirror) keep(mirror);
     const access = await openAccessControl(settings, environment, registry);
     if (environment.isFirst) {
       keep(
@@ -135,6 +138,7 @@ export async function createApp(settings: Settings, environment: AppEnvironment)
       store,
       search,
       registry,
+      mirror,
       access,
       report,
       notes,
@@ -170,6 +174,7 @@ interface Parts {
   readonly store: Store;
   readonly search: SearchIndex;
   readonly registry: Registry;
+  readonly mirror: Mirror | undefined;
   readonly access: Access;
   readonly report: Reporter;
   readonly notes: RequestLogOptions;
@@ -179,7 +184,7 @@ interface Parts {
 
 /** What every request passes, from the outside in. */
 function compose(app: Koa, parts: Parts): void {
-  const { settings, environment, store, search, registry, access, report, notes, hot, health } = parts;
+  const { settings, environment, store, search, registry, mirror, access, report, notes, hot, health } = parts;
   const { log, version, flavor, host } = environment;
   const onFault = (error: Error, ctx: Koa.Context) => {
     const request = requestFacts(ctx.req, notes.clientOf);
@@ -196,7 +201,8 @@ function compose(app: Koa, parts: Parts): void {
   app.use(requestTarget);
   app.use(unanswered);
   app.use(translateStorageErrors(onFault));
-  app.use(v2({ ...v2Parts(settings, registry, access), hot }));
+  if (mirror) app.use(mirror.middleware);
+  app.use(v2({ ...v2Parts(settings, registry, access), ...mirror, hot }));
   app.use(
     v1({
       ...registry,
@@ -237,6 +243,17 @@ async function unanswered(ctx: Koa.Context, next: Koa.Next): Promise<void> {
   if (ctx.status === 405 || ctx.status === 501) throw new RegistryError("METHOD_NOT_ALLOWED");
 }
 
+/** Loaded only where it is used. */
+async function openMirroring(
+  { mirroring: settings }: Settings,
+  { folder, turns, log }: AppEnvironment,
+  parts: { readonly registry: Registry; readonly driver: StorageDriver },
+): Promise<Mirror | undefined> {
+  if (!settings) return undefined;
+  const { openMirror } = await import("./mirror/mirror.ts");
+  return await openMirror({ ...parts, settings, folder, turns, log });
+}
+
 async function openAccessControl(
   settings: Settings,
   { folder }: AppEnvironment,
@@ -268,29 +285,4 @@ function checksOf(store: Store, search: SearchIndex): readonly HealthCheck[] {
       },
     },
   ];
-}
-
-function v1Options(settings: Settings, { version, flavor, host, debug }: AppEnvironment): V1Options {
-  return {
-    version,
-    flavor,
-    host,
-    standalone: settings.standalone,
-    issue: settings.issue,
-    debug: settings.debug ? { host: [host], ...debug } : undefined,
-    endpoints: settings.registry_endpoints,
-    maxJsonSize: settings.http.max_json_size,
-    maxLayerSize: settings.http.max_layer_size,
-    idleTimeout: settings.http.idle_timeout,
-    fixedCors: settings.cors === undefined,
-    offload: offloadOf(settings),
-  };
-}
-
-function offloadOf(settings: Settings): Offload {
-  return {
-    xAccelPrefix: settings.nginx_x_accel_redirect,
-    xSendfile: settings.apache_x_sendfile,
-    redirect: settings.storage_redirect,
-  };
 }

@@ -1,4 +1,5 @@
 import type { Complaint } from "./complaints.ts";
+import { mirrorContradictions } from "./mirror-contradictions.ts";
 import type { Place } from "./reading.ts";
 import type { Settings } from "./schema.ts";
 
@@ -22,6 +23,7 @@ export function contradictions(settings: Settings, places: ReadonlyMap<string, P
   if (settings.storage === "s3") found.push(...lacksOfS3(settings, places));
   if (settings.storage === "gcs") found.push(...lacksOfGcs(settings, places));
   if (settings.storage === "swift" || settings.storage === "glance") found.push(...lacksOfSwift(settings, places));
+  found.push(...mirrorContradictions(settings, places));
   return found;
 }
 

@@ -3,7 +3,7 @@ import { isSecret } from "./complaints.ts";
 import type { Loaded } from "./flavors.ts";
 import type { Place } from "./reading.ts";
 import { flavorSchema } from "./schema.ts";
-import { defaultOf, fieldsOf } from "./schema-walk.ts";
+import { defaultOf, elementOf, fieldsOf } from "./schema-walk.ts";
 import { optionsOfOthers } from "./storages.ts";
 
 /** Where an effective value comes from. `included` is another flavor, through `<<` or an alias. */
@@ -66,6 +66,10 @@ function valuesOf(values: object, schema: z.core.$ZodType, path: readonly string
     const value: unknown = Reflect.get(values, name) ?? defaultOf(field);
     if (value === undefined) return [];
     if (typeof value === "object" && value !== null && fieldsOf(field)) return valuesOf(value, field, [...path, name]);
+    const element = elementOf(field);
+    if (Array.isArray(value) && element && fieldsOf(element)) {
+      return value.flatMap((item: object, index) => valuesOf(item, element, [...path, name, String(index)]));
+    }
     return [{ path: [...path, name], value }];
   });
 }

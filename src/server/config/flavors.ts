@@ -8,6 +8,7 @@ import { accommodate, optionsOfAbsentStorages, unsupportedFlavors } from "./old-
 import type { Problem } from "./problem.ts";
 import { Reading, type Place, type Stranger } from "./reading.ts";
 import { flavorSchema, sectionSwitches, settingsSchema, type Settings } from "./schema.ts";
+import { choice } from "./schema-walk.ts";
 import { defaultsOfStorage } from "./storages.ts";
 import { unused, unusedOfOtherStorages } from "./unused.ts";
 import { isNull, type Entry, type Mapping } from "./yaml-tree.ts";
@@ -125,15 +126,16 @@ export function withCommon(file: ConfigFile, flavor: string): Mapping {
 
 /** Drops the sections that lack what turns them on, with a warning if nobody can have meant that. */
 function withoutIdleSections(read: Readonly<Record<string, unknown>>, options: Mapping) {
-  const idle = Object.entries(sectionSwitches).filter(([section, key]) => {
+  const idle = Object.entries(sectionSwitches).filter(([section, keys]) => {
     const value = read[section];
-    return typeof value === "object" && !Array.isArray(value) && value !== null && !Object.hasOwn(value, key);
+    if (typeof value !== "object" || Array.isArray(value) || value === null) return false;
+    return !keys.some((key) => Object.hasOwn(value, key));
   });
-  const warnings = idle.flatMap(([section, key]): Complaint[] => {
-    const entry = options.entries.get(section);
-    if (entry?.value.kind !== "map" || entry.value.entries.has(key)) return [];
-    const problem = `is off, because it has no ${key}`;
-    return [{ key: section, line: entry.line, problem, remedy: `Add ${key}, or remove the section.` }];
+  const warnings = idle.flatMap(([section, keys]): Complaint[] => {
+    const { value, line } = options.entries.get(section) ?? {};
+    if (value?.kind !== "map" || keys.some((key) => value.entries.has(key))) return [];
+    const problem = `is off, because it has no ${choice(keys)}`;
+    return [{ key: section, line: line ?? 0, problem, remedy: `Add ${choice(keys)}, or remove the section.` }];
   });
   const off = new Set(idle.map(([section]) => section));
   return { values: Object.fromEntries(Object.entries(read).filter(([key]) => !off.has(key))), warnings };

@@ -9,6 +9,12 @@ export function fieldsOf(schema: Schema): Readonly<Record<string, Schema>> | und
   return base instanceof z.ZodObject ? base.shape : undefined;
 }
 
+/** The schema of a list's elements; undefined for anything else. */
+export function elementOf(schema: Schema): Schema | undefined {
+  const base = inner(schema);
+  return base instanceof z.ZodArray ? base.element : undefined;
+}
+
 /** What takes the value as it is written: without the layers that make it optional, give defaults or transform it. */
 export function inner(schema: Schema): Schema {
   return layers(schema).at(-1) ?? schema;

@@ -30,13 +30,13 @@ export function flavorSchema(storage: string): z.ZodObject {
   return z.object({ storage: z.string().meta(described.meta() ?? {}), ...own, ...others, ...own });
 }
 
-/** The option of a section without which the section is off. A section not named here is off when it is empty. */
-export const sectionSwitches: Readonly<Record<string, string>> = {
-  cache: "host",
-  cache_lru: "host",
-  mirroring: "source",
-  email_exceptions: "smtp_host",
-  cors: "origins",
+/** The options of a section without any of which the section is off. A section not named here is off when it is empty. */
+export const sectionSwitches: Readonly<Record<string, readonly string[]>> = {
+  cache: ["host"],
+  cache_lru: ["host"],
+  mirroring: ["source", "upstreams"],
+  email_exceptions: ["smtp_host"],
+  cors: ["origins"],
 };
 
 /** What a flavor comes to: every option by its own name, defaults filled in, `file` become `local`, sizes become bytes. */

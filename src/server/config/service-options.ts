@@ -1,15 +1,7 @@
 import { z } from "zod";
 import { option } from "../../drivers/option.ts";
+import { mirroring } from "./mirror-options.ts";
 import { kind, path, port, seconds, text, texts, webUrl } from "./values.ts";
-
-const mirroring = z.object({
-  source: option(webUrl, { description: "The registry that is mirrored.", env: ["MIRROR_SOURCE"] }),
-  source_index: option(webUrl.optional(), { description: "The index of that registry.", env: ["MIRROR_SOURCE_INDEX"] }),
-  tags_cache_ttl: option(seconds.default(172_800), {
-    description: "For how many seconds its tags are believed.",
-    env: ["MIRROR_TAGS_CACHE_TTL"],
-  }),
-});
 
 const emailExceptions = z.object({
   smtp_host: option(text, { description: "The mail server.", env: ["SMTP_HOST"] }),
@@ -114,7 +106,7 @@ export const serviceOptions = {
     description: "A Redis in LRU mode that keeps small files, so that they need not be read from the storage.",
   }),
   mirroring: option(mirroring.optional(), {
-    description: "Serve what another registry has; this version does not yet, and warns of it.",
+    description: "Serve what other registries have as if it were here, and keep it.",
   }),
   email_exceptions: option(emailExceptions.optional(), { description: "Mail every fault to somebody." }),
   bugsnag: option(text.optional(), {

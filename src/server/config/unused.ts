@@ -8,15 +8,10 @@ import type { Entry, Mapping } from "./yaml-tree.ts";
 
 /** Options that are accepted, for the files of other versions, but change nothing in this version or this flavor. */
 export function unused(settings: Settings, places: ReadonlyMap<string, Place>): readonly Complaint[] {
-  const { storage, cache, cache_lru: lru, mirroring, nginx_x_accel_redirect: accel } = settings;
+  const { storage, cache, cache_lru: lru, nginx_x_accel_redirect: accel } = settings;
   const offload = [...(accel === undefined ? [] : [accelOption]), ...(settings.apache_x_sendfile ? [sendfile] : [])];
   const local = findStorage(storage)?.features.localFiles === true;
   const found = [
-    mirroring && {
-      key: "mirroring.source",
-      problem: "is not used: this version of registryctl lacks mirroring, nothing is fetched from there",
-      remedy: "Remove the section, or install a version that mirrors.",
-    },
     settings.secret_key !== undefined && {
       key: "secret_key",
       problem: "is not used: it signed the cookies of registries up to 0.6",

@@ -22,6 +22,12 @@ export interface LinkedBlob {
   readonly localPath: string | undefined;
 }
 
+/** What the blobs of repositories are read from, and given to others from. */
+export interface BlobStore extends Pick<LinkedBlobs, "unlink" | "mount"> {
+  /** For "stat" what is answered is not opened. Rejects with BLOB_UNKNOWN. */
+  find(name: OciName, digest: Digest, watch?: Watch, wanted?: "stat" | "content"): Promise<LinkedBlob>;
+}
+
 /** Long enough for a slow client to begin, short enough that a leaked URL is soon worthless. */
 const redirectSeconds = 1200;
 
@@ -29,7 +35,7 @@ const redirectSeconds = 1200;
  * The blobs of each repository: content is kept once, and a repository sees what was linked into it and nothing else.
  * Links are CNCF Distribution's.
  */
-export class LinkedBlobs {
+export class LinkedBlobs implements BlobStore {
   readonly #driver: StorageDriver;
   readonly #documents: Documents;
   readonly #blobs: Blobs;

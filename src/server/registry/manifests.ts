@@ -30,11 +30,19 @@ export interface ManifestPush {
 /** What names manifests. */
 export type ManifestTags = Pick<OciTags, "digest" | "naming" | "remove">;
 
+/** Told what a client should know of an answer, as the value of a `Warning` header. */
+export type Warn = (warning: string) => void;
+
+/** What the manifests of a registry are read from and pushed to. */
+export interface ManifestStore extends Pick<Manifests, "put" | "delete"> {
+  get(name: OciName, reference: Reference, watch?: Watch, warn?: Warn): Promise<StoredManifest>;
+}
+
 /** How much of the memory manifests that are asked for often may take, in bytes. */
 const hotBytes = 32 * 1024 * 1024;
 
 /** The manifests of repositories. A repository has those that were pushed to it. */
-export class Manifests {
+export class Manifests implements ManifestStore {
   readonly #documents: Documents;
   readonly #blobs: LinkedBlobs;
   readonly #tags: ManifestTags;
@@ -92,6 +100,11 @@ export class Manifests {
     return linked && kept;
   }
 
+  /** Whether the content is there, for any repository. */
+  async isKept(digest: Digest): Promise<boolean> {
+    return await this.#documents.has(blobKey(digest));
+  }
+
   async #isLinked(name: OciName, digest: Digest): Promise<boolean> {
     return await this.#documents.has(manifestLinkKey(name, digest));
   }
@@ -111,19 +124,41 @@ export class Manifests {
       throw new RegistryError("DIGEST_INVALID", { detail: `the manifest's digest is ${digest}` });
     }
     await this.#requireReferences(name, manifest);
-    await this.#keep(digest, push.bytes);
+    await this.#keepLinked(name, manifest, { digest, bytes: push.bytes, tags: push.tags });
+    return { digest, subject: manifest.subject };
+  }
+
+  /**
+   * As `put`, for a manifest of another registry whose digest was verified: what it refers to comes when somebody asks for
+   * it. Rejects with MANIFEST_INVALID.
+   */
+  async adopt(
+    name: OciName,
+    adopted: { readonly digest: Digest; readonly bytes: Buffer; readonly contentType: string | undefined; readonly tags: readonly OciTag[] }, // prettier-ignore
+  ): Promise<StoredManifest> {
+    const { digest, bytes, contentType } = adopted;
+    await this.#keepLinked(name, parseManifest(bytes, contentType), adopted);
+    return { digest, bytes, mediaType: parseStoredManifest(bytes).mediaType };
+  }
+
+  /** Content first, then the repository's link, then what refers to its subject, the tags last. */
+  async #keepLinked(
+    name: OciName,
+    manifest: Manifest,
+    { digest, bytes, tags }: { readonly digest: Digest; readonly bytes: Buffer; readonly tags: readonly OciTag[] },
+  ): Promise<void> {
+    await this.#keep(digest, bytes);
     await this.#documents.write(manifestLinkKey(name, digest), digest);
     if (manifest.subject !== undefined) {
-      await this.#referrers.add(name, manifest.subject, referrer(manifest, digest, push.bytes.length));
+      await this.#referrers.add(name, manifest.subject, referrer(manifest, digest, bytes.length));
     }
     await this.#documents.writeEach(
-      push.tags.flatMap((tag) => [
+      tags.flatMap((tag) => [
         [ociTagIndexKey(name, tag, digest), digest],
         [ociTagKey(name, tag), digest],
       ]),
     );
     await this.#events.emit({ type: "repository.updated", repository: name });
-    return { digest, subject: manifest.subject };
   }
 
   /** Removes the manifest and every tag that names it; the tags first, so that none is left without it. */

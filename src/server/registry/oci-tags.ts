@@ -15,6 +15,16 @@ import {
   ociTagsPrefix,
 } from "./paths.ts";
 
+/** What the tags of repositories are listed from. */
+export interface TagStore {
+  /** Rejects with NAME_UNKNOWN. `warn` is told what clients should know of the list. */
+  requireRepository(name: OciName, watch?: Watch, warn?: (warning: string) => void): Promise<void>;
+  /** In byte order, from the first beyond `after`. */
+  list(name: OciName, after?: string, watch?: Watch): AsyncIterable<OciTag>;
+  /** Rejects with MANIFEST_UNKNOWN. */
+  delete(name: OciName, tag: OciTag): Promise<void>;
+}
+
 /** So many tags are looked at side by side. */
 const atOnce = 16;
 

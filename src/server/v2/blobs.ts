@@ -3,13 +3,13 @@ import { matchesEtag } from "../http/conditional.ts";
 import { handedOver, type Offload } from "../http/offload.ts";
 import { sendRanges } from "../http/send.ts";
 import { parseDigest } from "../registry/digest.ts";
-import type { LinkedBlobs } from "../registry/linked-blobs.ts";
+import type { BlobStore } from "../registry/linked-blobs.ts";
 import { parseOciName } from "../registry/oci-names.ts";
 import type { HotAnswers } from "./hot.ts";
 
 /** What blobs are served from. */
 export interface BlobParts {
-  readonly linkedBlobs: LinkedBlobs;
+  readonly linkedBlobs: BlobStore;
   /** Who sends blobs in our place. */
   readonly offload: Offload;
   /** Seconds that a client may take nothing before it is cut off; 0 is for ever. */
@@ -28,7 +28,7 @@ export function blobRoutes(router: Router, { linkedBlobs, offload, idleTimeout, 
     const name = parseOciName(ctx.params["name"] ?? "");
     const digest = parseDigest(ctx.params["digest"] ?? "");
     await hot.keep(ctx, async (watch) => {
-      const blob = await linkedBlobs.find(name, digest, watch);
+      const blob = await linkedBlobs.find(name, digest, watch, ctx.method === "HEAD" ? "stat" : "content");
       const etag = `"${digest}"`;
       const headers = { "Docker-Content-Digest": digest, ETag: etag, "Cache-Control": forEver };
       ctx.set(headers);

@@ -21,7 +21,9 @@ export function listingRoutes(router: Router, { ociTags, catalog, hot }: V2Parts
   router.get("/v2/*name/tags/list", async (ctx) => {
     const name = parseOciName(ctx.params["name"] ?? "");
     await hot.keep(ctx, async (watch) => {
-      await ociTags.requireRepository(name, watch);
+      await ociTags.requireRepository(name, watch, (warning) => {
+        ctx.set("Warning", warning);
+      });
       const query = pageQuery(ctx, mostTags);
       const tags = ociTags.list(name, query.last, watch);
       return answerJson(ctx, { name, tags: await page(ctx, tags, query, (last) => ({ last })) });

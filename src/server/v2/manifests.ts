@@ -103,7 +103,14 @@ async function sendManifest(
   wanted: string,
 ): Promise<void> {
   await hot.keep(ctx, async (watch) => {
-    const { bytes, digest, mediaType } = await manifests.get(parseOciName(name), parseReference(wanted), watch);
+    const { bytes, digest, mediaType } = await manifests.get(
+      parseOciName(name),
+      parseReference(wanted),
+      watch,
+      (warning) => {
+        ctx.set("Warning", warning);
+      },
+    );
     const etag = `"${digest}"`;
     ctx.set({ "Docker-Content-Digest": digest, ETag: etag });
     if (matchesEtag(ctx.get("If-None-Match"), etag)) {

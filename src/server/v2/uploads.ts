@@ -3,7 +3,7 @@ import type { Context } from "koa";
 import { RegistryError } from "../errors.ts";
 import { announcedLength, requestBody } from "../http/body.ts";
 import { isAlgorithm, parseDigest, type Algorithm, type Digest } from "../registry/digest.ts";
-import type { LinkedBlobs } from "../registry/linked-blobs.ts";
+import type { BlobStore } from "../registry/linked-blobs.ts";
 import { isOciName, parseOciName, type OciName } from "../registry/oci-names.ts";
 import type { UploadBody } from "../registry/upload-body.ts";
 import type { Uploads } from "../registry/uploads.ts";
@@ -11,7 +11,7 @@ import type { Uploads } from "../registry/uploads.ts";
 /** What uploads are served from. */
 export interface UploadParts {
   readonly uploads: Uploads;
-  readonly linkedBlobs: LinkedBlobs;
+  readonly linkedBlobs: BlobStore;
   /** The `Location` of a path of this registry, as the client may use it. */
   readonly location: (ctx: Context, path: string) => string;
   /** Seconds that a client may send nothing before it is cut off; 0 is for ever. */

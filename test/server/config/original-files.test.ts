@@ -3,6 +3,8 @@ import { loadAll, load } from "../../../src/server/config/load.ts";
 import { ConfigError } from "../../../src/server/config/problem.ts";
 
 const folder = new URL("./fixtures/", import.meta.url).pathname;
+/** What the original did not have, by default. */
+const newMirrorOptions = { hosts: [], push: true, repositories: [], upstreams: [] };
 const allVariables = {
   STORAGE_PATH: "/srv/images",
   LOGLEVEL: "warn",
@@ -136,7 +138,7 @@ describe("the original's sample files", () => {
       env: allVariables,
       cwd: "/",
     });
-    expect(warnings.map(({ key }) => key)).to.deep.equal(["storage_redirect", "mirroring.source", "cache.host"]);
+    expect(warnings.map(({ key }) => key)).to.deep.equal(["storage_redirect", "cache.host"]);
     expect(settings).to.deep.include({
       storage: "local",
       storage_path: "/srv/images",
@@ -154,6 +156,7 @@ describe("the original's sample files", () => {
         source: "https://registry.example.com",
         source_index: "https://index.example.com",
         tags_cache_ttl: 60,
+        ...newMirrorOptions,
       },
       cache: { host: "redis", port: 6380, db: 1, password: "secret" },
       cache_lru: { host: "lru", port: 6381, db: 2, password: "secret" },
@@ -223,6 +226,7 @@ describe("the original's sample files", () => {
       source: "https://registry-1.docker.io",
       source_index: "https://index.docker.io",
       tags_cache_ttl: 864000,
+      ...newMirrorOptions,
     });
   });
 

@@ -4,7 +4,6 @@ import { dev, evaluated } from "./evaluated.ts";
 describe("an option that changes nothing", () => {
   const memory = (line: string): string => `dev:\n  storage: memory\n\n  ${line}`;
   const cases: [string, string, string, string][] = [
-    ["mirroring", dev("mirroring: {source: 'https://r.example.com'}"), "mirroring.source", "lacks mirroring"],
     ["secret_key", dev("secret_key: sesame"), "secret_key", "up to 0.6"],
     ["secret_key as the first sample had it", dev("secret_key: REPLACEME"), "secret_key", "up to 0.6"],
     ["cache beside cache_lru", dev("cache: {host: a}", "cache_lru: {host: b}"), "cache.host", "beside cache_lru"],

@@ -1,0 +1,198 @@
+import type { StorageDriver } from "../../drivers/storage/driver.ts";
+import { invalidWatch, type Watch } from "../../drivers/storage/watches.ts";
+import { RegistryError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { Blobs } from "../registry/blobs.ts";
+import type { Digest } from "../registry/digest.ts";
+import type { BlobStore, LinkedBlob, LinkedBlobs } from "../registry/linked-blobs.ts";
+import type { OciName } from "../registry/oci-names.ts";
+import { blobKey } from "../registry/paths.ts";
+import { fetchBlob, type BlobFetch } from "./blob-fetch.ts";
+import { told } from "./failure.ts";
+import type { MirrorRecords } from "./records.ts";
+import type { Mirrored, Upstreams } from "./upstreams.ts";
+
+/** What mirrored blobs are served from. */
+export interface MirroredBlobParts {
+  readonly own: LinkedBlobs;
+  readonly blobs: Blobs;
+  readonly driver: StorageDriver;
+  readonly upstreams: Upstreams;
+  readonly records: MirrorRecords;
+  /** Where bytes lie until they are kept. */
+  readonly folder: string;
+  readonly log: Log;
+}
+
+interface Running extends BlobFetch {
+  readonly name: OciName;
+}
+
+/**
+ * The blobs of repositories, those of upstreams among them: what is in store is sent from there, all else as it comes, and
+ * kept. Of each blob one fetch runs, however many want it.
+ */
+export class MirroredBlobs implements BlobStore {
+  readonly #parts: MirroredBlobParts;
+  readonly #fetches = new Map<Digest, Running>();
+  readonly #closing = new AbortController();
+
+  constructor(parts: MirroredBlobParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Rejects with BLOB_UNKNOWN when neither we nor the upstream have it, and with MIRROR_SOURCE_… when that can't be told.
+   * For "stat" nothing is fetched, and what is answered must not be opened.
+   */
+  async find(
+    name: OciName,
+    digest: Digest,
+    watch: Watch = invalidWatch,
+    wanted: "stat" | "content" = "content",
+  ): Promise<LinkedBlob> {
+    const { own, upstreams, records } = this.#parts;
+    try {
+      const found = await own.find(name, digest, watch);
+      if (upstreams.find(name)) this.#later(records.touch(digest));
+      return found;
+    } catch (error) {
+      const from = isUnknown(error) ? upstreams.find(name) : undefined;
+      if (!from) throw error;
+      // It may come any moment.
+      watch.close();
+      return await this.#fromUpstream(name, digest, from, wanted, error);
+    }
+  }
+
+  /** Takes a blob from this repository alone. Rejects with BLOB_UNKNOWN when it has none. */
+  async unlink(name: OciName, digest: Digest): Promise<void> {
+    await this.#parts.own.unlink(name, digest);
+  }
+
+  /** As of repositories of our own: only what is in store is given to others, and is theirs then. */
+  async mount(name: OciName, digest: Digest, from?: OciName): Promise<boolean> {
+    const { own, records } = this.#parts;
+    await records.forgetBlob(digest);
+    return await own.mount(name, digest, from);
+  }
+
+  /** Fetches the blob, if the upstream has it, and waits until it is kept. Rejects as `find`. */
+  async bring(name: OciName, digest: Digest): Promise<void> {
+    if (await this.#parts.own.has(name, digest)) return;
+    await this.find(name, digest);
+    await this.#fetches.get(digest)?.ended;
+    if (!(await this.#parts.own.has(name, digest))) throw new RegistryError("BLOB_UNKNOWN", { detail: digest });
+  }
+
+  /** Gives up what is on its way. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.all(
+      [...this.#fetches.values()].map(async ({ ended }) => {
+        await ended;
+      }),
+    );
+  }
+
+  async #fromUpstream(
+    name: OciName,
+    digest: Digest,
+    from: Mirrored,
+    wanted: "stat" | "content",
+    unknown: unknown,
+  ): Promise<LinkedBlob> {
+    const { own, blobs, records } = this.#parts;
+    const running = this.#fetches.get(digest);
+    try {
+      const [here, isSame] = [await blobs.size(digest), running?.name === name];
+      const size =
+        isSame && running
+          ? await running.size
+          : here !== undefined || running || wanted === "stat"
+            ? await from.upstream.blobSize(from.remoteName, digest)
+            : await this.#fetch(name, digest, from).size;
+      if (size === undefined) throw unknown;
+      if (here !== undefined) {
+        await own.link(name, digest);
+        await records.keepBlob(digest, name, here, true);
+        return await own.find(name, digest);
+      }
+      return await this.#onItsWay(name, digest, size, from);
+    } catch (error) {
+      throw told(error);
+    }
+  }
+
+  /** Others may have begun to fetch it meanwhile, or have ended. */
+  async #onItsWay(name: OciName, digest: Digest, size: number, from: Mirrored): Promise<LinkedBlob> {
+    const fetch = this.#fetches.get(digest);
+    const known = fetch ? ((await fetch.size) ?? size) : size;
+    if (fetch && fetch.name !== name)
+      void fetch.ended.then(async () => {
+        await this.#linkToo(name, digest);
+      });
+    return {
+      digest,
+      size: known,
+      key: blobKey(digest),
+      open: async (range) => {
+        const running = fetch ?? this.#fetch(name, digest, from);
+        await running.size;
+        return running.open(range);
+      },
+      redirectUrl: async () => {
+        await Promise.resolve(undefined);
+      },
+      localPath: undefined,
+    };
+  }
+
+  #fetch(name: OciName, digest: Digest, from: Mirrored): Running {
+    const running = this.#fetches.get(digest);
+    if (running) return running;
+    const { driver, own, blobs, records, folder, log } = this.#parts;
+    const facts = { upstream: from.upstream.who, repository: name, digest };
+    const fetch = fetchBlob({
+      from,
+      digest,
+      folder,
+      signal: this.#closing.signal,
+      keep: async (source, size) => {
+        const before = (await blobs.size(digest)) !== undefined;
+        const { size: kept } = await driver.write(blobKey(digest), source, size);
+        await own.link(name, digest);
+        await records.keepBlob(digest, name, kept, before);
+      },
+      onError: (err) => {
+        log.error({ ...facts, err }, "A blob of the mirrored registry could not be kept");
+      },
+      onFailure: (error) => {
+        if (!this.#closing.signal.aborted) log.warn({ ...facts, reason: String(error) }, "A blob could not be fetched");
+      },
+    });
+    const added = { ...fetch, name };
+    this.#fetches.set(digest, added);
+    void fetch.ended.then(() => this.#fetches.delete(digest));
+    return added;
+  }
+
+  async #linkToo(name: OciName, digest: Digest): Promise<void> {
+    const { own, blobs, records } = this.#parts;
+    const size = await blobs.size(digest);
+    if (size === undefined) return;
+    await own.link(name, digest);
+    await records.keepBlob(digest, name, size, true);
+  }
+
+  /** What is noted beside an answer must not fail it. */
+  #later(work: Promise<void>): void {
+    work.catch((err: unknown) => {
+      this.#parts.log.warn({ err }, "The use of a blob could not be noted");
+    });
+  }
+}
+
+function isUnknown(error: unknown): boolean {
+  return error instanceof RegistryError && error.code === "BLOB_UNKNOWN";
+}

@@ -1,0 +1,117 @@
+import { readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { resolve } from "node:path";
+import type { Middleware } from "koa";
+import type { StorageDriver } from "../../drivers/storage/driver.ts";
+import { upstreamsOf } from "../config/mirror-options.ts";
+import type { Settings } from "../config/schema.ts";
+import type { Log } from "../log.ts";
+import { Documents } from "../registry/documents.ts";
+import type { Turns } from "../registry/keyed-lock.ts";
+import type { BlobStore } from "../registry/linked-blobs.ts";
+import type { ManifestStore } from "../registry/manifests.ts";
+import type { TagStore } from "../registry/oci-tags.ts";
+import type { Registry } from "../registry/registry.ts";
+import { MirroredBlobs } from "./blobs.ts";
+import { Connection } from "./connection.ts";
+import { anonymous, fixedLogin, helperLogin, type Credentials } from "./credentials.ts";
+import { MirroredManifests } from "./manifests.ts";
+import { MirrorRecords } from "./records.ts";
+import { requests } from "./requests.ts";
+import { MirroredTags } from "./tags.ts";
+import { Upstream } from "./upstream.ts";
+import { isDockerHub, Upstreams, type Place } from "./upstreams.ts";
+
+/** What other registries have, as parts of a registry that serve it as if it were here. */
+export interface Mirror {
+  readonly manifests: ManifestStore;
+  readonly linkedBlobs: BlobStore;
+  readonly ociTags: TagStore;
+  /** Stands before access control: it says which repository a request is about. */
+  readonly middleware: Middleware;
+  /** Gives up what is on its way. */
+  close(): Promise<void>;
+}
+
+/** What a mirror works with. */
+export interface MirrorParts {
+  readonly settings: NonNullable<Settings["mirroring"]>;
+  /** The folder of the configuration file. */
+  readonly folder: string;
+  readonly registry: Registry;
+  readonly driver: StorageDriver;
+  readonly turns: Turns;
+  readonly log: Log;
+}
+
+type UpstreamSettings = ReturnType<typeof upstreamsOf>[number];
+
+/** Makes the mirror that the configuration describes. Asks nobody yet. Rejects when a file that it names can't be read. */
+export async function openMirror(parts: MirrorParts): Promise<Mirror> {
+  const { settings, folder, registry, driver, turns, log } = parts;
+  const opened: Connection[] = [];
+  const places: Place[] = [];
+  for (const each of upstreamsOf(settings)) {
+    const { url, ...user } = reached(each);
+    const connection = await connect(each, url, folder);
+    opened.push(connection);
+    const upstream = new Upstream({ url, connection, credentials: credentialsOf({ ...each, ...user }, folder), log });
+    places.push(placeOf(each, settings, upstream, url));
+  }
+  const upstreams = new Upstreams(places);
+  const records = new MirrorRecords(new Documents(driver), turns);
+  const spool = settings.spool === undefined ? tmpdir() : resolve(folder, settings.spool);
+  const blobs = new MirroredBlobs({ ...registry, own: registry.linkedBlobs, driver, upstreams, records, folder: spool, log }); // prettier-ignore
+  return {
+    linkedBlobs: blobs,
+    manifests: new MirroredManifests({ own: registry.manifests, tags: registry.ociTags, blobs, upstreams, records, turns, log }), // prettier-ignore
+    ociTags: new MirroredTags({ own: registry.ociTags, upstreams, log }),
+    middleware: requests(upstreams),
+    close: async () => {
+      await blobs.close();
+      for (const connection of opened) await connection.close();
+    },
+  };
+}
+
+function placeOf(each: UpstreamSettings, settings: MirrorParts["settings"], upstream: Upstream, url: URL): Place {
+  return {
+    upstream,
+    prefix: each.prefix ?? "",
+    hosts: [url.host, ...each.hosts],
+    repositories: each.repositories,
+    tagsLifetime: (each.tags_cache_ttl ?? settings.tags_cache_ttl) * 1000,
+    push: each.push,
+  };
+}
+
+async function connect({ ca, proxy }: UpstreamSettings, { host: who }: URL, folder: string): Promise<Connection> {
+  const file = ca === undefined ? undefined : resolve(folder, ca);
+  try {
+    return new Connection({ who, ca: file === undefined ? undefined : await readFile(file, "utf8"), proxy });
+  } catch (cause) {
+    throw new Error(`mirroring: the certificates of ca can't be read: ${file ?? ""}`, { cause });
+  }
+}
+
+function credentialsOf(
+  { username, password, credential_helper: helper, url }: UpstreamSettings,
+  folder: string,
+): Credentials {
+  if (helper !== undefined) {
+    const { host } = new URL(url);
+    const program = helper.includes("/") ? resolve(folder, helper) : helper;
+    return helperLogin(program, isDockerHub(host) ? "https://index.docker.io/v1/" : host);
+  }
+  return username === undefined || password === undefined ? anonymous : fixedLogin(username, password);
+}
+
+/** Where an upstream is: what people call Docker Hub is not where its registry is. A user in the URL is none of it. */
+function reached({ url: text }: UpstreamSettings) {
+  const url = new URL(text);
+  const { username, password } = url;
+  if (url.protocol === "https:" && isDockerHub(url.host)) url.host = "registry-1.docker.io";
+  [url.username, url.password] = ["", ""];
+  if (username === "") return { url };
+  return { url, username: decodeURIComponent(username), password: decodeURIComponent(password) };
+}
