@@ -37,6 +37,8 @@ const { metafile, outputFiles } = await build({
   external,
   // For packages that are CommonJS and require what Node brings.
   banner: { js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);' }, // prettier-ignore
+  minifyWhitespace: true,
+  lineLimit: 120,
   sourcemap: true,
   sourcesContent: false,
   write: false,
