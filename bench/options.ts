@@ -33,7 +33,11 @@ export function parseOptions(args: readonly string[], write: (text: string) => v
     .option("--program <file>", "the bin/registryctl.js that is measured (default: this checkout's)")
     .option("--workers <count>", "how many processes of registryctl serve; auto is one a processor", workers, 1)
     .option("--rounds <count>", "how many samples are taken of each, in turn", count, 5)
-    .option("--only <names>", "workloads or groups, separated by commas; see --list", (text) => text.split(","))
+    .option(
+      "--only <names>",
+      "workloads or groups, separated by commas; see --list (default: all but those of object stores)",
+      (text) => text.split(","),
+    )
     .option("--quick", "one round of small sizes: shows that everything works, not how fast")
     .option("--json <file>", "write all figures to this file")
     .option("--folder <path>", "where stores are kept while they are measured (default: the system's temporary folder)")

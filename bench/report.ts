@@ -8,6 +8,7 @@ export interface Report {
   readonly date: string;
   readonly command: string;
   readonly machine: Machine;
+  /** registryctl and the peer that was chosen; some workloads have another, which their sides name. */
   readonly contestants: readonly string[];
   readonly rounds: number;
   readonly isQuick: boolean;
@@ -18,7 +19,14 @@ export interface Report {
 
 /** The report for people: Markdown, ready for a page. */
 export function asText(report: Report): string {
-  return [...heading(report), figures(report), ...besides(report), ...notes(report), judgement(report)].join("\n");
+  const pairs = pairsOf(report);
+  return [
+    ...heading(report),
+    ...pairs.map(figures),
+    ...pairs.flatMap(besides),
+    ...notes(report),
+    judgement(report),
+  ].join("\n");
 }
 
 /** The report for programs. */
@@ -47,7 +55,24 @@ function heading({ date, command, machine, rounds, isQuick, seconds }: Report): 
   ];
 }
 
-function figures({ contestants: [ours = "", peer = "–"], results }: Report): string {
+/** Results of the same two contestants: they share a table, whose headings name them. */
+interface Pair {
+  readonly ours: string;
+  readonly peer: string;
+  readonly results: readonly Result[];
+}
+
+function pairsOf({ contestants: [ours = "", usual = "–"], results }: Report): readonly Pair[] {
+  const byPeer = new Map<string, Result[]>();
+  for (const result of results) {
+    // The peer that doesn't speak V1 has no side of its workloads.
+    const peer = result.sides[1]?.contestant ?? usual;
+    if (result.sides.length > 0) byPeer.set(peer, [...(byPeer.get(peer) ?? []), result]);
+  }
+  return [...byPeer].map(([peer, ofPeer]) => ({ ours, peer, results: ofPeer }));
+}
+
+function figures({ ours, peer, results }: Pair): string {
   const columns = [
     { heading: "workload", align: "left" },
     { heading: "unit", align: "left" },
@@ -76,7 +101,7 @@ function figures({ contestants: [ours = "", peer = "–"], results }: Report): s
 }
 
 /** Figures that not every workload has. */
-function besides({ contestants: [ours = "", peer = ""], results }: Report): readonly string[] {
+function besides({ ours, peer, results }: Pair): readonly string[] {
   const rows = results.flatMap((result) => {
     const [a, b] = result.sides;
     const row = (what: string, of: (side: Side) => number | undefined): readonly string[][] =>
@@ -96,14 +121,12 @@ function besides({ contestants: [ours = "", peer = ""], results }: Report): read
   return [table(columns, rows)];
 }
 
-function notes({ contestants, results }: Report): readonly string[] {
+function notes({ results }: Report): readonly string[] {
   const lines = results.flatMap(({ workload: { name }, sides, failure, skipped }) => [
     ...(failure === undefined ? [] : [`FAILED ${name}: ${failure}`]),
     ...(skipped === undefined ? [] : [`skipped ${name}: ${skipped}`]),
-    ...sides.flatMap(({ disturbed, samples }, index) =>
-      disturbed > 0
-        ? [`${name}: others disturbed ${disturbed} of ${samples.length} samples of ${contestants[index] ?? ""}`]
-        : [],
+    ...sides.flatMap(({ contestant, disturbed, samples }) =>
+      disturbed > 0 ? [`${name}: others disturbed ${disturbed} of ${samples.length} samples of ${contestant}`] : [],
     ),
   ]);
   return lines.length > 0 ? [...lines, ""] : [];

@@ -4,6 +4,7 @@ import type { Workload } from "./workloads/workload.ts";
 
 /** What the samples of one contestant come to: medians, except for the peak. */
 export interface Side {
+  readonly contestant: string;
   readonly value: number;
   readonly samples: readonly number[];
   /** CPU seconds of the server per unit of work. */
@@ -28,12 +29,13 @@ export interface Result {
 }
 
 /** Sums up a contestant's samples. */
-export function summary(samples: readonly Measured[]): Side {
+export function summary(contestant: string, samples: readonly Measured[]): Side {
   const values = samples.map(({ sample }) => sample.value);
   const p99 = samples.flatMap(({ sample }) => sample.p99 ?? []);
   const client = samples.flatMap(({ sample: { client } }) => (client ? client.cpuSeconds / client.seconds : []));
   const names = new Set(samples.flatMap(({ sample }) => Object.keys(sample.beside ?? {})));
   return {
+    contestant,
     value: median(values),
     samples: values,
     cpu: median(samples.map(({ sample, cpuSeconds }) => cpuSeconds / sample.work)),

@@ -1,8 +1,9 @@
-import { access, constants, mkdir, rm } from "node:fs/promises";
-import { delimiter, join } from "node:path";
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { missingPrograms } from "../test/support/needs.ts";
 import { behindNginx } from "./contestants/behind-nginx.ts";
-import { onBucket } from "./contestants/on-bucket.ts";
 import type { Contestant } from "./contestants/contestant.ts";
+import { onStore } from "./contestants/on-store.ts";
 import { Load } from "./load/load.ts";
 import { measure, tolerated, type Measured } from "./measure.ts";
 import type { Progress } from "./progress.ts";
@@ -43,15 +44,14 @@ interface GroupRun extends Omit<Run, "groups"> {
 }
 
 async function runGroup(group: Group, run: GroupRun): Promise<readonly Result[]> {
-  const possible = await Promise.all(
-    group.workloads.map(async (workload) => ({ workload, skipped: await lack(workload) })),
-  );
+  const possible = group.workloads.map((workload) => ({ workload, skipped: lack(group, workload) }));
   const results: Result[] = [];
   const targets: Target[] = [];
   try {
     if (possible.some(({ skipped }) => skipped === undefined)) {
-      const contestants = group.bucket === undefined ? run.contestants : onBucket(run.contestants[0], group.bucket);
-      for (const contestant of contestants) targets.push(await startTarget(group, contestant, targets.length, run));
+      const { contestants } = run;
+      const pair = group.store ? onStore(contestants[0], group.store.kind, group.store) : contestants;
+      for (const contestant of pair) targets.push(await startTarget(group, contestant, targets.length, run));
     }
     for (const { workload, skipped } of possible) {
       const result =
@@ -104,7 +104,8 @@ async function runWorkload(workload: Workload, targets: readonly Target[], run: 
       say("verifying", target);
       await naming(target, () => workload.verify?.(target));
     }
-    return { workload, sides: [...samples.values()].map(summary) };
+    const sides = [...samples].map(([{ contestant }, measured]) => summary(contestant.name, measured));
+    return { workload, sides };
   } catch (error) {
     return { workload, sides: [], failure: text(error) };
   }
@@ -133,18 +134,9 @@ function line(result: Result): string {
 }
 
 /** Why a workload can't be run here. */
-async function lack({ program }: Workload): Promise<string | undefined> {
-  if (program === undefined) return undefined;
-  const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin"];
-  for (const folder of folders) {
-    try {
-      await access(join(folder, program), constants.X_OK);
-      return undefined;
-    } catch {
-      continue;
-    }
-  }
-  return `${program} is not installed`;
+function lack({ store }: Group, { program }: Workload): string | undefined {
+  const missing = store ? store.kind.missing() : missingPrograms(program === undefined ? [] : [program]);
+  return missing.length === 0 ? undefined : `${missing.join(", ")} not installed`;
 }
 
 function text(error: unknown): string {

@@ -1,4 +1,4 @@
-import type { Bucket } from "../load/buckets.ts";
+import type { Place } from "../stores/store.ts";
 
 /** A registry that is measured. */
 export interface Contestant {
@@ -25,7 +25,7 @@ export interface Server {
   readonly readyAfter: number;
   /** The configuration of nginx in front of it (registryctl's own), when it has one. */
   readonly configFile?: string;
-  /** The bucket that it keeps everything in. */
-  readonly bucket?: Bucket;
+  /** Where in an object store it keeps everything. */
+  readonly place?: Place;
   stop(): Promise<void>;
 }

@@ -90,15 +90,6 @@ export async function redirectedDownloads({ url, path, connections, times, lengt
   return { bytes: connections * times * length, seconds: (performance.now() - start) / 1000 };
 }
 
-/** Removes all objects: what is measured next has the room that the first had. */
-export async function emptyBucket({ bucket }: { readonly bucket: Bucket }): Promise<void> {
-  const client = clientOf(bucket);
-  const names: string[] = [];
-  const objects: AsyncIterable<{ readonly name?: string }> = client.listObjectsV2(bucket.name, "", true);
-  for await (const { name } of objects) if (name !== undefined) names.push(name);
-  await client.removeObjects(bucket.name, names);
-}
-
 function clientOf({ endPoint, port, region, accessKey, secretKey }: Bucket): Client {
   return new Client({ endPoint, port, region, accessKey, secretKey, useSSL: false });
 }

@@ -1,4 +1,4 @@
-import { emptyBucket, getObjects, putObject, putObjects, redirectedDownloads } from "./buckets.ts";
+import { getObjects, putObject, putObjects, redirectedDownloads } from "./buckets.ts";
 import { downloads, verifyDownload } from "./downloads.ts";
 import { fetchBody, requests } from "./requests.ts";
 import { mountBlob, pushBlobs, putManifests } from "./small-pushes.ts";
@@ -9,7 +9,6 @@ import { pushV1Image } from "./v1-images.ts";
 /** What a load process can be asked to do. Inputs and results pass between processes, so they are plain data. */
 export const jobs = {
   downloads,
-  emptyBucket,
   fetchBody,
   getObjects,
   mountBlob,

@@ -1,5 +1,6 @@
 import type { Scale } from "../scale.ts";
-import { bucketDownloads, bucketPushes } from "./buckets.ts";
+import { stores } from "../stores/index.ts";
+import { s3 } from "../stores/s3.ts";
 import { downloadsOf } from "./downloads.ts";
 import { lifecycle } from "./lifecycle.ts";
 import { listings } from "./listings.ts";
@@ -7,6 +8,7 @@ import { manifestReads } from "./manifests.ts";
 import { mixed } from "./mixed.ts";
 import { largePushes, smallPushes } from "./pushes.ts";
 import { skopeoCopies } from "./skopeo.ts";
+import { storeGroup, storeRedirects } from "./stores.ts";
 import { v1Layers } from "./v1.ts";
 import type { Group } from "./workload.ts";
 
@@ -24,8 +26,7 @@ export function groups(scale: Scale): readonly Group[] {
     mixed(scale),
     skopeoCopies(scale),
     v1Layers(scale),
-    bucketPushes(scale),
-    bucketDownloads(scale, "through"),
-    bucketDownloads(scale, "redirect"),
+    ...stores.map((store) => storeGroup(store, scale)),
+    storeRedirects(s3, scale),
   ];
 }

@@ -1,5 +1,6 @@
 import type { Contestant, Server } from "../contestants/contestant.ts";
 import type { Load } from "../load/load.ts";
+import type { Store } from "../stores/store.ts";
 
 /** A running contestant with what puts load on it. */
 export interface Target {
@@ -52,7 +53,7 @@ export interface Workload {
 export interface Group {
   readonly name: string;
   readonly front?: "proxy" | "offload";
-  /** registryctl on an S3 bucket, beside the minio client that uses the same server by itself. */
-  readonly bucket?: "through" | "redirect";
+  /** registryctl on an object store, beside a client that uses the same server by itself. Measured only when it is named. */
+  readonly store?: { readonly kind: Store; readonly redirect: boolean };
   readonly workloads: readonly Workload[];
 }

@@ -4,7 +4,8 @@ import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { quick } from "../../bench/scale.ts";
 import { groups } from "../../bench/workloads/index.ts";
-import { needs } from "../support/needs.ts";
+import type { Group } from "../../bench/workloads/workload.ts";
+import { needs, needsPython } from "../support/needs.ts";
 import { Program, removeFolder, temporaryFolder, until } from "../support/program.ts";
 
 const main = fileURLToPath(new URL("../../bench/main.ts", import.meta.url));
@@ -33,14 +34,13 @@ describe("a measurement", () => {
     await removeFolder(folder);
   });
 
-  it("runs every workload, and leaves nothing", async function () {
-    needs(this, "docker-registry", "nginx");
-    this.timeout(120_000);
+  /** Runs all workloads of these groups, and looks at what is told of them. */
+  async function measure(all: readonly Group[], ...args: string[]): Promise<string> {
     const json = join(folder, "figures.json");
-    const program = bench("--quick", "--json", json);
+    const program = bench("--quick", "--json", json, ...args);
     expect(await program.exited, program.output).to.equal(0);
     const { workloads, targets } = JSON.parse(await readFile(json, "utf8")) as Figures;
-    const known = groups(quick).flatMap((group) => group.workloads.map(({ name }) => name));
+    const known = all.flatMap((group) => group.workloads.map(({ name }) => name));
     expect(workloads.map(({ name }) => name)).to.deep.equal(known);
     for (const { name, registryctl, peer, failure, skipped } of workloads) {
       expect(failure, name).to.equal(undefined);
@@ -50,10 +50,25 @@ describe("a measurement", () => {
       if (!name.startsWith("v1-")) expect(peer?.value, name).to.be.above(0);
     }
     expect(targets).not.to.deep.equal([]);
-    expect(program.output)
-      .to.include("figures say nothing about speed")
-      .and.include("| manifest GET by tag, 32 clients");
+    expect(program.output).to.include("figures say nothing about speed");
     expect(await readdir(folder)).to.deep.equal(["figures.json"]);
+    return program.output;
+  }
+
+  it("runs every workload, and leaves nothing", async function () {
+    needs(this, "docker-registry", "nginx");
+    this.timeout(120_000);
+    const output = await measure(groups(quick).filter(({ store }) => !store));
+    expect(output).to.include("| manifest GET by tag, 32 clients").and.match(headingWith("docker-registry"));
+  });
+
+  it("runs every workload of object stores when they are named, and leaves nothing", async function () {
+    const all = groups(quick).filter(({ store }) => store);
+    needs(this, "radosgw", "nginx", "swift-proxy-server", "curl");
+    needsPython(this, "keystone", "glance");
+    this.timeout(240_000);
+    const output = await measure(all, "--only", all.map(({ name }) => name).join(","));
+    expect(output).to.match(headingWith("the minio client")).and.match(headingWith("curl"));
   });
 
   it("fails when a workload does", async () => {
@@ -83,6 +98,11 @@ describe("a measurement", () => {
     await until("the registry's end", async () => !(await answers(url)));
   });
 });
+
+/** The heading of a table of figures beside that peer. */
+function headingWith(peer: string): RegExp {
+  return new RegExp(`^\\| workload +\\| unit +\\| +registryctl \\| +${peer} \\|`, "m");
+}
 
 async function answers(url: string): Promise<boolean> {
   return await fetch(`${url}/v2/`).then(

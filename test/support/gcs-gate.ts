@@ -14,6 +14,8 @@ export const tooLarge = "too-large";
  * an nginx before it that refuses what Google lacks.
  */
 export class GoogleGate implements S3Server {
+  /** What it is made of. */
+  static readonly programs = ["nginx", ...RadosGateway.programs];
   readonly host = "127.0.0.1";
   readonly region = "auto";
   readonly port: number;
@@ -29,8 +31,13 @@ export class GoogleGate implements S3Server {
 
   /** Skips the suite when Ceph or nginx is not installed. */
   static async start(context: Context): Promise<GoogleGate> {
-    needs(context, "nginx");
-    const gateway = await RadosGateway.start(context);
+    needs(context, ...GoogleGate.programs);
+    return await GoogleGate.launch();
+  }
+
+  /** As `start`, where both are known to be installed. */
+  static async launch(): Promise<GoogleGate> {
+    const gateway = await RadosGateway.launch();
     const gate = new GoogleGate(gateway, await temporaryFolder("gcs-gate"), await freePort());
     try {
       const url = `http://127.0.0.1:${gate.port}`;

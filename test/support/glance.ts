@@ -14,6 +14,8 @@ const program = fileURLToPath(new URL("./glance-server.py", import.meta.url));
 
 /** An OpenStack Glance of the test's own: it has its tokens checked by a Keystone and keeps images in files. */
 export class Glance {
+  /** Libraries of Debian's own Python that it is made of. */
+  static readonly modules = ["glance"];
   readonly #folder: string;
   readonly #port: number;
   #server: Program | undefined;
@@ -28,7 +30,12 @@ export class Glance {
    * each request: then a revoked token is refused at once. Skips the suite when Glance is not installed.
    */
   static async start(context: Context, keystone: Keystone, asksAlways = false): Promise<Glance> {
-    needsPython(context, "glance");
+    needsPython(context, ...Glance.modules);
+    return await Glance.launch(keystone, asksAlways);
+  }
+
+  /** As `start`, where Glance is known to be installed. */
+  static async launch(keystone: Keystone, asksAlways = false): Promise<Glance> {
     const glance = new Glance(await temporaryFolder("glance"), await freePort());
     try {
       const settings = await keystone.serviceSettings();

@@ -33,6 +33,8 @@ export type ServiceType = "object-store" | "image";
  * one project, `registry`, where `user` is a plain member; services are in the catalogue once they are registered.
  */
 export class Keystone {
+  /** Libraries of Debian's own Python that it is made of. */
+  static readonly modules = ["keystone"];
   readonly admin: KeystoneUser = { name: "admin", password: "secret-of-admin", project: "admin", domain };
   readonly user: KeystoneUser = { name: "registry", password: "secret-of-registry", project: "registry", domain };
   readonly region = "RegionOne";
@@ -49,7 +51,12 @@ export class Keystone {
 
   /** Skips the suite when Keystone is not installed. Tokens are valid for `tokenSeconds`. */
   static async start(context: Context, tokenSeconds = 3600): Promise<Keystone> {
-    needsPython(context, "keystone");
+    needsPython(context, ...Keystone.modules);
+    return await Keystone.launch(tokenSeconds);
+  }
+
+  /** As `start`, where Keystone is known to be installed. */
+  static async launch(tokenSeconds = 3600): Promise<Keystone> {
     const keystone = new Keystone(await temporaryFolder("keystone"), await freePort(), tokenSeconds);
     try {
       await writeFile(join(keystone.#folder, "keystone.conf"), keystone.#configuration());

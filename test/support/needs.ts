@@ -23,18 +23,24 @@ export function findProgram(name: string): string | undefined {
  * `REGISTRYCTL_TEST_REQUIRE=all` a missing program is a failure instead. Answers the paths, in order.
  */
 export function needs(context: Context, ...programs: string[]): string[] {
-  const missing = programs.filter((name) => findProgram(name) === undefined);
-  doWithout(context, missing);
+  doWithout(context, missingPrograms(programs));
   return programs.map((name) => findProgram(name) ?? name);
 }
 
 /** As `needs`, for libraries of Debian's own Python that come without a program. */
 export function needsPython(context: Context, ...modules: string[]): void {
+  doWithout(context, missingPython(modules));
+}
+
+/** Those of the programs that are not installed. */
+export function missingPrograms(programs: readonly string[]): readonly string[] {
+  return programs.filter((name) => findProgram(name) === undefined);
+}
+
+/** The packages of those libraries of Debian's own Python that are not installed. */
+export function missingPython(modules: readonly string[]): readonly string[] {
   const missing = modules.filter((name) => !existsSync(join("/usr/lib/python3/dist-packages", name)));
-  doWithout(
-    context,
-    missing.map((name) => `python3-${name}`),
-  );
+  return missing.map((name) => `python3-${name}`);
 }
 
 function doWithout(context: Context, missing: readonly string[]): void {

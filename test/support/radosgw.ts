@@ -16,6 +16,16 @@ const host = "127.0.0.1";
  * Swift. The gateway can be killed and started again while the store keeps its objects.
  */
 export class RadosGateway implements S3Server {
+  /** What it is made of. */
+  static readonly programs = [
+    "ceph-mon",
+    "ceph-osd",
+    "radosgw",
+    "radosgw-admin",
+    "ceph-authtool",
+    "monmaptool",
+    "ceph",
+  ];
   readonly host = host;
   readonly port: number;
   readonly region = "us-east-1";
@@ -37,7 +47,7 @@ export class RadosGateway implements S3Server {
 
   /** Skips the suite when Ceph is not installed. */
   static async start(context: Context): Promise<RadosGateway> {
-    needs(context, "ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "ceph-authtool", "monmaptool", "ceph");
+    needs(context, ...RadosGateway.programs);
     return await RadosGateway.launch();
   }
 
@@ -82,6 +92,11 @@ export class RadosGateway implements S3Server {
     const scope = ["--uid=test", "--quota-scope=bucket"];
     if (bytes !== undefined) await this.#administer("quota", "set", ...scope, `--max-size=${bytes}`);
     await this.#administer("quota", bytes === undefined ? "disable" : "enable", ...scope);
+  }
+
+  /** Frees the memory of objects that were deleted: the gateway leaves that to a thread that does not run here. */
+  async removeGarbage(): Promise<void> {
+    await this.#administer("gc", "process", "--include-all");
   }
 
   async startGateway(): Promise<void> {

@@ -57,6 +57,8 @@ const tempauth: SwiftAuthentication = {
 
 /** An OpenStack Swift of the test's own: one device, one copy, all servers in one process, and a memcached for tokens. */
 export class SwiftServer implements S3Server {
+  /** What it is made of. */
+  static readonly programs = ["swift-proxy-server", "swift-account-server", "swift-container-server", "swift-object-server", "memcached"]; // prettier-ignore
   readonly host = host;
   readonly region = "us-east-1";
   /** Who may do everything, in both APIs. */
@@ -75,7 +77,12 @@ export class SwiftServer implements S3Server {
 
   /** Skips the suite when Swift is not installed. */
   static async start(context: Context, authentication = tempauth): Promise<SwiftServer> {
-    needs(context, "swift-proxy-server", "swift-account-server", "swift-container-server", "swift-object-server", "memcached"); // prettier-ignore
+    needs(context, ...SwiftServer.programs);
+    return await SwiftServer.launch(authentication);
+  }
+
+  /** As `start`, where Swift is known to be installed. */
+  static async launch(authentication = tempauth): Promise<SwiftServer> {
     const [proxy, account, container, object, memcached] = [await freePort(), await freePort(), await freePort(), await freePort(), await freePort()]; // prettier-ignore
     const server = new SwiftServer(await temporaryFolder("swift"), { proxy, account, container, object, memcached });
     try {
