@@ -59,7 +59,11 @@ const common: Draft = {
   http: {
     host: "_env:REGISTRY_HOST:0.0.0.0",
     port: "_env:REGISTRY_PORT:5000",
-    tls: { certificate: "_env:REGISTRY_TLS_CERTIFICATE", key: "_env:REGISTRY_TLS_KEY" },
+    tls: {
+      certificate: "_env:REGISTRY_TLS_CERTIFICATE",
+      key: "_env:REGISTRY_TLS_KEY",
+      client_ca: "_env:REGISTRY_TLS_CLIENT_CA",
+    },
     trusted_proxies: "_env:REGISTRY_TRUSTED_PROXIES",
     max_json_size: "_env:REGISTRY_MAX_JSON_SIZE:4M",
     max_layer_size: "_env:REGISTRY_MAX_LAYER_SIZE:0",
@@ -73,6 +77,12 @@ const common: Draft = {
   index_endpoint: "_env:INDEX_ENDPOINT:https://index.docker.io",
   disable_token_auth: "_env:DISABLE_TOKEN_AUTH",
   privileged_key: "_env:PRIVILEGED_KEY",
+  auth: {
+    htpasswd: "_env:REGISTRY_AUTH_HTPASSWD",
+    groups: "_env:REGISTRY_AUTH_GROUPS",
+    signup: "_env:REGISTRY_AUTH_SIGNUP",
+    token_key: "_env:REGISTRY_AUTH_TOKEN_KEY",
+  },
   storage_redirect: "_env:STORAGE_REDIRECT",
   nginx_x_accel_redirect: "_env:NGINX_X_ACCEL_REDIRECT",
   apache_x_sendfile: "_env:APACHE_X_SENDFILE",

@@ -1,4 +1,3 @@
-import { resolve } from "node:path";
 import Koa from "koa";
 import { openReporters } from "../drivers/report/index.ts";
 import type { Reporter } from "../drivers/report/reporter.ts";
@@ -8,8 +7,7 @@ import type { Coherence } from "../drivers/storage/coherence.ts";
 import type { StorageDriver } from "../drivers/storage/driver.ts";
 import { invalidWatch } from "../drivers/storage/watches.ts";
 import { health, type HealthCheck } from "./admin/health.ts";
-import { openAccess, privilegedAccess, type Access } from "./access/v1-access.ts";
-import { indexServerAccess } from "./access/index-server.ts";
+import { openAccessControl, type AccessControl } from "./access-control.ts";
 import type { Settings } from "./config/schema.ts";
 import { Events } from "./registry/events.ts";
 import { keepSearchIndex } from "./events/search.ts";
@@ -18,11 +16,11 @@ import { cors } from "./http/cors.ts";
 import { errorHandling, strayErrors, type Failure, type Rendered } from "./http/errors.ts";
 import { clientBehind } from "./http/proxy.ts";
 import { requestFacts, requestLog, requestNotes, type RequestLogOptions } from "./http/request-log.ts";
+import { securityHeaders } from "./http/security-headers.ts";
 import { requestTarget } from "./http/target.ts";
 import type { Log } from "./log.ts";
 import { LayerAnalysis } from "./registry/layers/analysis.ts";
 import type { Mirror } from "./mirror/mirror.ts";
-import { readPrivilegedKey } from "./pem.ts";
 import { offloadOf, v1Options } from "./protocol-options.ts";
 import { reapUploads } from "./registry/reaper.ts";
 import type { Turns } from "./registry/keyed-lock.ts";
@@ -111,7 +109,10 @@ export async function createApp(settings: Settings, environment: AppEnvironment)
     });
     const mirror = await openMirroring(settings, environment, { registry, driver: store.driver });
     if (mirror) keep(mirror);
-    const access = await openAccessControl(settings, environment, registry);
+    const notes = { log, clientOf: clientBehind(settings.http.trusted_proxies) };
+    const control = keep(
+      await openAccessControl(settings, { ...environment, ...notes, registry, driver: store.driver }),
+    );
     if (environment.isFirst) {
       keep(
         reapUploads(registry.uploads, {
@@ -123,11 +124,10 @@ export async function createApp(settings: Settings, environment: AppEnvironment)
     }
     keep(keepSearchIndex({ search, events, registry, log, fill: environment.isFirst }));
     const probes = health({ checks: checksOf(store, search), onChange: told(log) });
-    const notes = { log, clientOf: clientBehind(settings.http.trusted_proxies) };
     const hot = new HotAnswers({
       // What CORS adds depends on who asks.
       watch: settings.cors ? () => invalidWatch : store.watch,
-      access,
+      access: control.access,
       note: requestNotes(notes),
       v1UserAgents: new RegExp(settings.v1_user_agents),
     });
@@ -139,7 +139,7 @@ export async function createApp(settings: Settings, environment: AppEnvironment)
       search,
       registry,
       mirror,
-      access,
+      control,
       report,
       notes,
       hot,
@@ -175,7 +175,7 @@ interface Parts {
   readonly search: SearchIndex;
   readonly registry: Registry;
   readonly mirror: Mirror | undefined;
-  readonly access: Access;
+  readonly control: AccessControl;
   readonly report: Reporter;
   readonly notes: RequestLogOptions;
   readonly hot: HotAnswers;
@@ -184,7 +184,7 @@ interface Parts {
 
 /** What every request passes, from the outside in. */
 function compose(app: Koa, parts: Parts): void {
-  const { settings, environment, store, search, registry, mirror, access, report, notes, hot, health } = parts;
+  const { settings, environment, store, search, registry, mirror, control, report, notes, hot, health } = parts;
   const { log, version, flavor, host } = environment;
   const onFault = (error: Error, ctx: Koa.Context) => {
     const request = requestFacts(ctx.req, notes.clientOf);
@@ -193,21 +193,24 @@ function compose(app: Koa, parts: Parts): void {
   };
   app.on("error", strayErrors(onFault));
   app.use(requestLog(notes));
+  app.use(securityHeaders);
   app.use(health);
   if (settings.cors) app.use(cors(settings.cors));
   app.use(v1Headers(environment));
   app.use(v2Headers({ v1UserAgents: new RegExp(settings.v1_user_agents) }));
-  app.use(errorHandling({ render, onFault }));
+  app.use(errorHandling({ render: rendering, onFault }));
   app.use(requestTarget);
   app.use(unanswered);
   app.use(translateStorageErrors(onFault));
   if (mirror) app.use(mirror.middleware);
-  app.use(v2({ ...v2Parts(settings, registry, access), ...mirror, hot }));
+  app.use(v2({ ...v2Parts(settings, registry, control, notes), ...mirror, hot }));
   app.use(
     v1({
       ...registry,
       search,
-      access,
+      access: control.v1,
+      hasAccounts: control.accounts !== undefined,
+      signUp: settings.auth?.signup === true ? control.accounts?.create.bind(control.accounts) : undefined,
       options: v1Options(settings, environment),
       services: {
         redis: store.pingCache,
@@ -220,18 +223,25 @@ function compose(app: Koa, parts: Parts): void {
 }
 
 /** Failures in the form of the protocol that the client speaks. */
-function render(failure: Failure, ctx: Koa.Context): Rendered {
-  return isV2Path(ctx.path) ? renderV2(failure) : renderV1(failure);
+function rendering(failure: Failure, ctx: Koa.Context): Rendered {
+  return isV2Path(ctx.path) ? renderV2(failure) : renderV1(failure, ctx);
 }
 
-function v2Parts(settings: Settings, registry: Registry, access: Access): Omit<V2Parts, "hot"> {
+function v2Parts(
+  settings: Settings,
+  registry: Registry,
+  { doorkeeper, tokens }: AccessControl,
+  { clientOf }: RequestLogOptions,
+): Omit<V2Parts, "hot"> {
   return {
     ...registry,
     offload: offloadOf(settings),
     idleTimeout: settings.http.idle_timeout,
     // Relative, unless the operator says what clients call us: what is between us is not ours to guess.
     location: (_ctx, path) => (settings.public_url === undefined ? path : new URL(path, settings.public_url).href),
-    access,
+    doorkeeper,
+    v1UserAgents: new RegExp(settings.v1_user_agents),
+    tokens: tokens && { ...tokens, addressOf: ({ req }) => clientOf(req).address },
   };
 }
 
@@ -252,22 +262,6 @@ async function openMirroring(
   if (!settings) return undefined;
   const { openMirror } = await import("./mirror/mirror.ts");
   return await openMirror({ ...parts, settings, folder, turns, log });
-}
-
-async function openAccessControl(
-  settings: Settings,
-  { folder }: AppEnvironment,
-  { own: { repositories } }: Registry,
-): Promise<Access> {
-  const trusting = settings.standalone || settings.disable_token_auth;
-  const access = trusting ? openAccess() : indexServerAccess(settings.index_endpoint, repositories);
-  if (settings.privileged_key === undefined) return access;
-  const path = resolve(folder, settings.privileged_key);
-  try {
-    return privilegedAccess(access, await readPrivilegedKey(path));
-  } catch (cause) {
-    throw new Error(`privileged_key: ${path}`, { cause });
-  }
 }
 
 function checksOf(store: Store, search: SearchIndex): readonly HealthCheck[] {

@@ -1,9 +1,10 @@
 import { stat } from "node:fs/promises";
 
-/** The paths of two PEM files that belong together. */
+/** The paths of two PEM files that belong together, and of one with authorities that certificates of clients may be from. */
 export interface CertificateFiles {
   readonly certificate: string;
   readonly key: string;
+  readonly clientAuthorities?: string | undefined;
 }
 
 /** How often the files are looked at, in milliseconds. */
@@ -43,10 +44,11 @@ export function watchCertificate(
 }
 
 /** What is another when a file is; a file that is missing is another, too. */
-async function signature({ certificate, key }: CertificateFiles): Promise<string> {
+async function signature({ certificate, key, clientAuthorities }: CertificateFiles): Promise<string> {
   const of = async (path: string): Promise<string> => {
     const found = await stat(path, { bigint: true }).catch(() => undefined);
     return found ? `${found.dev}:${found.ino}:${found.size}:${found.mtimeNs}` : "missing";
   };
-  return `${await of(certificate)} ${await of(key)}`;
+  const paths = [certificate, key, ...(clientAuthorities === undefined ? [] : [clientAuthorities])];
+  return (await Promise.all(paths.map(of))).join(" ");
 }

@@ -49,6 +49,7 @@ export const errorTable = {
   STORAGE_UNAVAILABLE: { status: 503, message: "The storage is not available, retry later" },
   TAG_INVALID: { status: 400, message: "Invalid tag name" },
   TAG_UNKNOWN: { status: 404, message: "Tag not found" },
+  TOKEN_SERVICE_UNAVAILABLE: { status: 503, message: "The keys of the token service can't be had, retry later" },
   TOOMANYREQUESTS: { status: 429, message: "Too many attempts, retry later" },
   UNAUTHORIZED: { status: 401, message: "Requires authorization" },
   UPSTREAM_UNAVAILABLE: { status: 503, message: "The index server does not answer, retry later" },

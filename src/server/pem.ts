@@ -21,6 +21,14 @@ export async function readCertificate(paths: {
   return { cert, key };
 }
 
+/** What `http.tls.client_ca` holds. Rejects with what is wrong with it. */
+export async function readAuthorities(path: string): Promise<Buffer> {
+  const option = `http.tls.client_ca: ${path}`;
+  const pem = await explained(`${option} can't be read`, async () => await readFile(path));
+  await explained(`${option} holds no certificate in PEM form`, () => new X509Certificate(pem));
+  return pem;
+}
+
 /** Rejects when users that are neither the owner of the file nor of its group may read it. `what` begins the message. */
 export async function assertPrivate(path: string, what: string): Promise<void> {
   const { mode } = await stat(path);

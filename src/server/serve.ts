@@ -37,7 +37,11 @@ export async function serve({ settings, flavor, file }: Loaded, options: ServeOp
       host,
       port,
       headerTimeout,
-      tls: tls && { certificate: resolve(folder, tls.certificate), key: resolve(folder, tls.key) },
+      tls: tls && {
+        certificate: resolve(folder, tls.certificate),
+        key: resolve(folder, tls.key),
+        clientAuthorities: tls.client_ca === undefined ? undefined : resolve(folder, tls.client_ca),
+      },
     },
     shutdownTimeout,
     createApp: async (context) => {

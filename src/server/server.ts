@@ -8,7 +8,7 @@ import { watchCertificate, type CertificateFiles } from "./certificate-watch.ts"
 import { holdContinue } from "./http/body.ts";
 import { Connections } from "./http/connections.ts";
 import { milliseconds } from "./http/timeout.ts";
-import { readCertificate } from "./pem.ts";
+import { readAuthorities, readCertificate } from "./pem.ts";
 
 /** What answers requests: a Koa application's `callback()`, or any function. It must not throw or reject. */
 export type Handler = (request: IncomingMessage, response: ServerResponse) => unknown;
@@ -111,7 +111,9 @@ async function create(options: ListenOptions): Promise<Server> {
   };
   if (!options.tls) return createServer(http);
   const handshake = headerTimeout > 0 ? { handshakeTimeout: headerTimeout } : {};
-  const server = createTlsServer({ ...http, ...handshake, ...(await secureContext(options.tls)) });
+  // Who shows none, or another, is told so by an answer.
+  const clients = options.tls.clientAuthorities === undefined ? {} : { requestCert: true, rejectUnauthorized: false };
+  const server = createTlsServer({ ...http, ...handshake, ...clients, ...(await secureContext(options.tls)) });
   const { tls } = options;
   const renew = async (): Promise<void> => {
     server.setSecureContext(await secureContext(tls));
@@ -125,7 +127,9 @@ async function create(options: ListenOptions): Promise<Server> {
 
 async function secureContext(tls: CertificateFiles): Promise<SecureContextOptions> {
   try {
-    return { ...(await readCertificate(tls)), minVersion: "TLSv1.2" };
+    const { clientAuthorities: path } = tls;
+    const ca = path === undefined ? {} : { ca: await readAuthorities(path) };
+    return { ...(await readCertificate(tls)), ...ca, minVersion: "TLSv1.2" };
   } catch (error) {
     throw new ListenError(messageOf(error), { cause: error });
   }

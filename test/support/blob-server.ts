@@ -2,6 +2,9 @@ import Router from "@koa/router";
 import Koa from "koa";
 import type { StorageDriver } from "../../src/drivers/storage/driver.ts";
 import { invalidWatch } from "../../src/drivers/storage/watches.ts";
+import { openAccess } from "../../src/server/access/access.ts";
+import { noAudit } from "../../src/server/access/audit.ts";
+import { Doorkeeper } from "../../src/server/access/doorkeeper.ts";
 import { errorHandling } from "../../src/server/http/errors.ts";
 import { Blobs } from "../../src/server/registry/blobs.ts";
 import { Documents } from "../../src/server/registry/documents.ts";
@@ -52,6 +55,7 @@ export async function blobServer(
     offload: options.offload ?? { xAccelPrefix: undefined, xSendfile: false, redirect: false },
     idleTimeout: options.idleTimeout ?? 0,
     hot: withoutHotAnswers,
+    doorkeeper: new Doorkeeper({ access: openAccess(), audit: noAudit }),
     location: (_ctx: unknown, path: string) => `${options.base ?? ""}${path}`,
   };
   const router = new Router({ strict: true, sensitive: true });
@@ -76,7 +80,7 @@ export async function blobServer(
 
 /** Answers as they are, without keeping any. */
 const withoutHotAnswers: BlobParts["hot"] = {
-  keep: async (_ctx, give) => {
+  keep: async (_ctx, _about, give) => {
     await give(invalidWatch);
   },
 };

@@ -1,9 +1,10 @@
 import { RegistryError } from "../errors.ts";
 import { isObject, parseJson } from "../registry/documents.ts";
-import { repositoryText, type ImageId, type RepositoryName } from "../registry/names.ts";
+import { repositoryText, type RepositoryName } from "../registry/names.ts";
 import type { Repositories } from "../registry/repositories.ts";
-import { coversMethod, parseToken, unauthorized, type Access, type Token } from "./v1-access.ts";
-import type { SignedRequest } from "./signature.ts";
+import { unauthorized } from "./controlled.ts";
+import { parseToken, type V1Token } from "./credentials.ts";
+import { coversMethod, type V1Decisions } from "./v1-access.ts";
 
 const timeoutMilliseconds = 10_000;
 const largestAnswer = 32 * 1024 * 1024;
@@ -13,7 +14,7 @@ const largestAnswer = 32 * 1024 * 1024;
  * the repository's images is kept, and says what may be pushed. Throws when the endpoint holds credentials: the token
  * takes their place, and they would come into the log.
  */
-export function indexServerAccess(endpoint: string, repositories: Repositories): Access {
+export function indexServerAccess(endpoint: string, repositories: Repositories): V1Decisions {
   const { username, password } = new URL(endpoint);
   if (username !== "" || password !== "") {
     throw new Error("index_endpoint holds a user name or a password: remove it, clients' tokens are sent instead");
@@ -22,7 +23,6 @@ export function indexServerAccess(endpoint: string, repositories: Repositories):
   const repositoryUrl = ({ namespace, name }: RepositoryName) =>
     `${base}/v1/repositories/${encodeURIComponent(namespace)}/${name}`;
   return {
-    trusts: () => false,
     authorize: async (request, repository) => {
       const token = parseToken(request);
       if (!token || !coversMethod(token, request.method)) throw unauthorized();
@@ -41,7 +41,7 @@ export function indexServerAccess(endpoint: string, repositories: Repositories):
       const token = parseToken(request);
       return token !== undefined && (await repositories.indexServerImages(token.repository)).includes(image);
     },
-    mayUse: async (request: SignedRequest, image: ImageId) => {
+    mayUse: async (request, image) => {
       const token = parseToken(request);
       if (!token) return false;
       const answer = await ask(`${repositoryUrl(token.repository)}/layer/${image}/access`, token);
@@ -56,7 +56,7 @@ function climbs({ namespace, name }: RepositoryName): boolean {
 }
 
 /** The index's answer as JSON; undefined when it refuses. Rejects with UPSTREAM_UNAVAILABLE when it does not answer. */
-async function ask(url: string, token: Token): Promise<unknown> {
+async function ask(url: string, token: V1Token): Promise<unknown> {
   try {
     const response = await fetch(url, {
       headers: { authorization: token.authorization, accept: "application/json" },

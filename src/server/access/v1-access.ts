@@ -1,26 +1,55 @@
-import type { KeyObject } from "node:crypto";
-import { RegistryError } from "../errors.ts";
-import { repositoryOfText, type ImageId, type RepositoryName } from "../registry/names.ts";
-import { verify, type SignedRequest } from "./signature.ts";
+import { randomInt, type KeyObject } from "node:crypto";
+import type { ImageId, RepositoryName } from "../registry/names.ts";
+import type { Visibility } from "../registry/repositories.ts";
+import type { AccessRequest } from "./access.ts";
+import { unrestricted, type Caller } from "./caller.ts";
+import { parseToken, type V1Token } from "./credentials.ts";
+import type { Visit } from "./doorkeeper.ts";
+import { verify } from "./signature.ts";
 
-/** Decides what requests may do. */
-export interface Access {
-  /** Whether the request may do everything. V2 has no tokens of an index server: it asks this alone. */
-  trusts(request: SignedRequest): boolean;
-  /** Rejects with UNAUTHORIZED unless the request may do what its method says, to `repository` where one is named. */
-  authorize(request: SignedRequest, repository?: RepositoryName): Promise<void>;
+/** What a token of V1 is for. */
+export type V1TokenAccess = "read" | "write" | "delete";
+
+/** Decides what requests of V1 clients may do, and keeps what it decides by. */
+export interface V1Access {
+  /** Rejects unless the request may do what its method says, to `repository` where one is named. */
+  authorize(visit: Visit, repository?: RepositoryName, reference?: string): Promise<void>;
+  /** Rejects unless the request may have to do with the image at all; before anything of it is told. */
+  authorizeImage(visit: Visit, image: ImageId): Promise<void>;
+  /** Whether a complete image is shown through a door: `/v1/images` or `/v1/private_images`. */
+  shows(visit: Visit, image: ImageId, door: "open" | "private"): Promise<boolean>;
+  /** Whether the image is one of those that the request may begin to push. */
+  mayPush(visit: Visit, image: ImageId): Promise<boolean>;
+  /** Whether it may go on with a push of the image that somebody has begun. */
+  mayFinish(visit: Visit, image: ImageId): Promise<boolean>;
+  /** Whether the request may build upon, or name by a tag, an image that may be another repository's. */
+  mayUse(visit: Visit, image: ImageId): Promise<boolean>;
+  /** Takes note that the request has begun to push the image. */
+  notePush(visit: Visit, image: ImageId): Promise<void>;
+  /** Takes note of images that a repository has; without one, of the ancestors of an image that is read. */
+  noteImages(visit: Visit, images: readonly ImageId[], repository?: RepositoryName): Promise<void>;
+  /** The signature of the token that a client of the index is given. */
+  sign(visit: Visit, repository: RepositoryName, access: V1TokenAccess): Promise<string>;
+  /** Who asks for a list. */
+  lister(visit: Visit): Promise<Pick<Caller, "sees" | "seesAll">>;
+  /** Rejects unless the request comes from an account, where there are any. */
+  login(visit: Visit): Promise<void>;
+}
+
+/** What decides where there are no accounts. */
+export interface V1Decisions {
+  authorize(request: AccessRequest, repository?: RepositoryName): Promise<void>;
   /** The repository that the request's token is for; undefined without a token and for privileged requests. */
-  tokenRepository(request: SignedRequest): RepositoryName | undefined;
+  tokenRepository(request: AccessRequest): RepositoryName | undefined;
   /** Whether the image is one of those that the repository of the token has announced to the index. */
-  mayPush(request: SignedRequest, image: ImageId): Promise<boolean>;
+  mayPush(request: AccessRequest, image: ImageId): Promise<boolean>;
   /** Whether the token's repository may build upon, or read, an image that may be another repository's. */
-  mayUse(request: SignedRequest, image: ImageId): Promise<boolean>;
+  mayUse(request: AccessRequest, image: ImageId): Promise<boolean>;
 }
 
 /** The registry is its own index, or somebody in front of it authenticates: everything that reaches it may pass. */
-export function openAccess(): Access {
+export function openV1(): V1Decisions {
   return {
-    trusts: () => true,
     authorize: async () => {
       await Promise.resolve();
     },
@@ -30,36 +59,56 @@ export function openAccess(): Access {
   };
 }
 
-/** Requests signed with the private half of `publicKey` may do everything; for others `access` decides. */
-export function privilegedAccess(access: Access, publicKey: KeyObject): Access {
-  const privileged = (request: SignedRequest) => verify(request, publicKey);
+/** Requests signed with the private half of `publicKey` may do everything; others as `decisions` has it. */
+export function privilegedV1(decisions: V1Decisions, publicKey: KeyObject): V1Decisions {
+  const privileged = (request: AccessRequest) => verify(request, publicKey);
   return {
-    trusts: (request) => privileged(request) || access.trusts(request),
     authorize: async (request, repository) => {
-      if (!privileged(request)) await access.authorize(request, repository);
+      if (!privileged(request)) await decisions.authorize(request, repository);
     },
-    tokenRepository: (request) => (privileged(request) ? undefined : access.tokenRepository(request)),
-    mayPush: async (request, image) => privileged(request) || (await access.mayPush(request, image)),
-    mayUse: async (request, image) => privileged(request) || (await access.mayUse(request, image)),
+    tokenRepository: (request) => (privileged(request) ? undefined : decisions.tokenRepository(request)),
+    mayPush: async (request, image) => privileged(request) || (await decisions.mayPush(request, image)),
+    mayUse: async (request, image) => privileged(request) || (await decisions.mayUse(request, image)),
   };
 }
 
-/** A token as V1 indexes make it: `Token signature=…,repository="namespace/name",access=read|write|delete`. */
-export interface Token {
-  readonly authorization: string;
-  readonly repository: RepositoryName;
-  readonly access: string | undefined;
+/**
+ * Access as the original had it. Through `private_images` the images of the private repository that its token is for are
+ * shown; elsewhere a token of a private repository shows the images that the index allows it, and everything else shows all.
+ */
+export function withoutAccounts(
+  decisions: V1Decisions,
+  repositories: { visibility(repository: RepositoryName): Promise<Visibility> },
+): V1Access {
+  const nothing = async () => {
+    await Promise.resolve();
+  };
+  return {
+    authorize: async (visit, repository) => {
+      await decisions.authorize(visit, repository);
+    },
+    authorizeImage: nothing,
+    shows: async (visit, image, door) => {
+      const repository = decisions.tokenRepository(visit);
+      const isPrivate = repository !== undefined && (await repositories.visibility(repository)) === "private";
+      return door === "private" ? isPrivate : !isPrivate || (await decisions.mayUse(visit, image));
+    },
+    mayPush: async (visit, image) => await decisions.mayPush(visit, image),
+    mayUse: async (visit, image) => await decisions.mayUse(visit, image),
+    mayFinish: async () => await Promise.resolve(true),
+    notePush: nothing,
+    noteImages: nothing,
+    sign: async () => await Promise.resolve(randomWord()),
+    lister: async () => await Promise.resolve(unrestricted("anyone")),
+    login: nothing,
+  };
 }
 
-/** The token of the request's `Authorization`, or undefined. Docker sends `Token Token …`: the word is in the value it was given. */
-export function parseToken({ headers }: SignedRequest): Token | undefined {
-  const authorization = headers["authorization"];
-  if (typeof authorization !== "string" || !/^token(\s|$)/i.test(authorization)) return undefined;
-  const fields = new Map(
-    [...authorization.slice(0, 4096).matchAll(/(\w+)[:=][\s"]?([^",]+)"?/g)].map(([, name, value]) => [name, value]),
-  );
-  const repository = repositoryOfText(fields.get("repository") ?? "");
-  return repository && { authorization, repository, access: fields.get("access") };
+const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+
+/** Docker refuses to go on without a token; nobody looks at it here. */
+function randomWord(): string {
+  return Array.from({ length: 16 }, () => alphabet[randomInt(alphabet.length)]).join("");
 }
 
 const methodsOfAccess = new Map([
@@ -69,11 +118,6 @@ const methodsOfAccess = new Map([
 ]);
 
 /** Whether the token's access covers the method; an access that nobody knows restricts nothing. */
-export function coversMethod(token: Token, method: string): boolean {
+export function coversMethod(token: V1Token, method: string): boolean {
   return methodsOfAccess.get(token.access ?? "")?.includes(method) ?? true;
-}
-
-/** The rejection of a request without a valid token. */
-export function unauthorized(): RegistryError {
-  return new RegistryError("UNAUTHORIZED");
 }

@@ -1,8 +1,9 @@
 import { z } from "zod";
 import { option } from "../../drivers/option.ts";
+import { accessOptions } from "./access-options.ts";
 import { kind, path, texts } from "./values.ts";
 
-/** The section `auth`: who may log in. */
+/** The section `auth`: who may log in, and who may do what. */
 export const auth = z.object({
   htpasswd: option(path.optional(), {
     description:
@@ -24,4 +25,5 @@ export const auth = z.object({
     description: "Let anybody make an account for themselves, with docker login of V1 clients.",
     env: ["REGISTRY_AUTH_SIGNUP"],
   }),
+  ...accessOptions,
 });

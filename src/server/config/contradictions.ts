@@ -1,5 +1,6 @@
 import type { Complaint } from "./complaints.ts";
 import { mirrorContradictions } from "./mirror-contradictions.ts";
+import { authContradictions } from "./auth-contradictions.ts";
 import type { Place } from "./reading.ts";
 import type { Settings } from "./schema.ts";
 
@@ -23,7 +24,7 @@ export function contradictions(settings: Settings, places: ReadonlyMap<string, P
   if (settings.storage === "s3") found.push(...lacksOfS3(settings, places));
   if (settings.storage === "gcs") found.push(...lacksOfGcs(settings, places));
   if (settings.storage === "swift" || settings.storage === "glance") found.push(...lacksOfSwift(settings, places));
-  found.push(...mirrorContradictions(settings, places));
+  found.push(...mirrorContradictions(settings, places), ...authContradictions(settings, places));
   return found;
 }
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { option } from "../../drivers/option.ts";
+import { auth } from "./auth-options.ts";
 import { kind, path, text, texts, webUrl } from "./values.ts";
 
 function isPattern(text: string): boolean {
@@ -45,6 +46,7 @@ export const registryOptions = {
     description: "The PEM file with the public key whose signed requests may do everything.",
     env: ["PRIVILEGED_KEY"],
   }),
+  auth: option(auth.optional(), { description: "Ask clients who they are, and decide what they may do." }),
   registry_endpoints: option(
     kind(
       z.union([text, texts]).transform((value) => (typeof value === "string" ? value : value.join(", "))),

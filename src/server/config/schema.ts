@@ -37,6 +37,7 @@ export const sectionSwitches: Readonly<Record<string, readonly string[]>> = {
   mirroring: ["source", "upstreams"],
   email_exceptions: ["smtp_host"],
   cors: ["origins"],
+  auth: ["htpasswd", "rules", "token"],
 };
 
 /** What a flavor comes to: every option by its own name, defaults filled in, `file` become `local`, sizes become bytes. */

@@ -13,6 +13,11 @@ const tls = z.object({
     description: "The PEM file with the private key of the certificate.",
     env: ["REGISTRY_TLS_KEY"],
   }),
+  client_ca: option(path.optional(), {
+    description:
+      "The PEM file with authorities whose certificates clients may show instead of a password: the common name is the account, organizational units are groups.",
+    env: ["REGISTRY_TLS_CLIENT_CA"],
+  }),
 });
 
 const http = z.object({

@@ -8,7 +8,7 @@ import type { ImageId } from "../registry/names.ts";
 import { pythonJson } from "../registry/python-json.ts";
 import { answer, answerNotModified, documentBody, makeCacheable } from "./answer.ts";
 import { claimsTarsum } from "./client.ts";
-import { forImage, signedRequest, type RouteContext } from "./guards.ts";
+import { forImage, type RouteContext } from "./guards.ts";
 import { sendLayer } from "./layer.ts";
 import type { V1Parts } from "./parts.ts";
 
@@ -30,27 +30,20 @@ export function imageRoutes(router: Router, parts: V1Parts): void {
   router.put("/v1/images/:id/checksum", forImage(access, putChecksum(parts)));
 }
 
-/**
- * Images that the client may see. Through `private_images` those are images of the private repository that its token is
- * for; elsewhere a token of a private repository shows the images that the index allows it, and everything else shows all.
- */
-function ofVisible({ access, images, repositories }: V1Parts, door: "open" | "private", handler: Handler): Handler {
+/** Images that the client may see through one of the two doors. */
+function ofVisible({ access, images }: V1Parts, door: "open" | "private", handler: Handler): Handler {
   return async (ctx, id) => {
     if ((await images.state(id)) === "inProgress") throw new RegistryError("IMAGE_IN_PROGRESS");
     if (answerNotModified(ctx)) return;
     await images.requireComplete(id);
-    const request = signedRequest(ctx);
-    const repository = access.tokenRepository(request);
-    const isPrivate = repository !== undefined && (await repositories.visibility(repository)) === "private";
-    const visible = door === "private" ? isPrivate : !isPrivate || (await access.mayUse(request, id));
-    if (!visible) throw new RegistryError("IMAGE_UNKNOWN");
+    if (!(await access.shows(ctx, id, door))) throw new RegistryError("IMAGE_UNKNOWN");
     makeCacheable(ctx);
     await handler(ctx, id);
   };
 }
 
 function documents(parts: V1Parts): Readonly<Record<"json" | "ancestry" | "layer" | "files" | "diff", Handler>> {
-  const { images, fileLists, options } = parts;
+  const { access, images, fileLists, options } = parts;
   return {
     json: async (ctx, id) => {
       const json = await images.json(id);
@@ -60,7 +53,9 @@ function documents(parts: V1Parts): Readonly<Record<"json" | "ancestry" | "layer
       cacheableDocument(ctx, json);
     },
     ancestry: async (ctx, id) => {
-      cacheableDocument(ctx, Buffer.from(pythonJson(await images.ancestry(id))));
+      const ancestry = await images.ancestry(id);
+      await access.noteImages(ctx, ancestry);
+      cacheableDocument(ctx, Buffer.from(pythonJson(ancestry)));
     },
     layer: async (ctx, id) => {
       await sendLayer(ctx, await images.layer(id), options);
@@ -96,23 +91,25 @@ function setChecksum(ctx: Context, checksum: string): void {
 function putJson({ access, push, options }: V1Parts): Handler {
   return async (ctx, id) => {
     const document = parseImageDocument(id, await documentBody(ctx, options));
-    const request = signedRequest(ctx);
-    if (!(await access.mayPush(request, id))) throw new RegistryError("IMAGE_NOT_IN_REPOSITORY");
-    await push.putDocument(document, async (parent) => await access.mayUse(request, parent));
+    if (!(await access.mayPush(ctx, id))) throw new RegistryError("IMAGE_NOT_IN_REPOSITORY");
+    await push.putDocument(document, async (parent) => await access.mayUse(ctx, parent));
+    await access.notePush(ctx, id);
     answer(ctx, true);
   };
 }
 
-function putLayer({ push, options }: V1Parts): Handler {
+function putLayer({ access, push, options }: V1Parts): Handler {
   return async (ctx, id) => {
+    if (!(await access.mayFinish(ctx, id))) throw new RegistryError("IMAGE_UNKNOWN");
     const limits = { limit: options.maxLayerSize, idleTimeout: options.idleTimeout };
     await push.putLayer(id, () => requestBody(ctx, limits), claimsTarsum(ctx.get("User-Agent")));
     answer(ctx, true);
   };
 }
 
-function putChecksum({ push }: V1Parts): Handler {
+function putChecksum({ access, push }: V1Parts): Handler {
   return async (ctx, id) => {
+    if (!(await access.mayFinish(ctx, id))) throw new RegistryError("IMAGE_UNKNOWN");
     await push.putChecksum(id, claimedChecksum(ctx));
     answer(ctx, true);
   };

@@ -1,5 +1,5 @@
 import Router from "@koa/router";
-import type { Middleware } from "koa";
+import type { Context, Middleware } from "koa";
 import { RegistryError } from "../errors.ts";
 import type { Failure, Rendered } from "../http/errors.ts";
 import { pythonJson } from "../registry/python-json.ts";
@@ -50,7 +50,7 @@ export function v1Headers({ version, flavor }: Pick<V1Options, "version" | "flav
 }
 
 /** Failures as V1 clients read them. */
-export function renderV1(failure: Failure): Rendered {
+export function renderV1(failure: Failure, { response }: Pick<Context, "response">): Rendered {
   return {
     type: "application/json",
     body: pythonJson({ error: failure.message }),
@@ -58,7 +58,7 @@ export function renderV1(failure: Failure): Rendered {
       "Cache-Control": "no-cache",
       Expires: "-1",
       Pragma: "no-cache",
-      ...(failure.status === 401 && { "WWW-Authenticate": "Token" }),
+      ...(failure.status === 401 && !response.get("WWW-Authenticate") && { "WWW-Authenticate": "Token" }),
     },
   };
 }

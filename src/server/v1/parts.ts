@@ -1,5 +1,5 @@
 import type { SearchIndex } from "../../drivers/search/search-index.ts";
-import type { Access } from "../access/v1-access.ts";
+import type { V1Access } from "../access/v1-access.ts";
 import type { Offload } from "../http/offload.ts";
 import type { FileLists } from "../registry/file-lists.ts";
 import type { ImagePush } from "../registry/image-push.ts";
@@ -15,7 +15,11 @@ export interface V1Parts {
   readonly repositories: SharedRepositories;
   readonly tags: SharedTags;
   readonly search: SearchIndex;
-  readonly access: Access;
+  readonly access: V1Access;
+  /** Makes accounts for those who ask for one; undefined where nobody may. */
+  readonly signUp: ((name: string, password: string) => Promise<void>) | undefined;
+  /** Whether there are accounts. */
+  readonly hasAccounts: boolean;
   readonly options: V1Options;
   /** What `_status` reports: a service that is not configured has no check. */
   readonly services: Readonly<Record<string, (() => Promise<void>) | undefined>>;

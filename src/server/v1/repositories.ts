@@ -1,6 +1,6 @@
-import { randomInt } from "node:crypto";
 import type Router from "@koa/router";
 import type { Context } from "koa";
+import type { V1Access, V1TokenAccess } from "../access/v1-access.ts";
 import { RegistryError } from "../errors.ts";
 import { isObject } from "../registry/documents.ts";
 import { repositoryText, type RepositoryName } from "../registry/names.ts";
@@ -16,7 +16,7 @@ export function indexRoutes(router: Router, { access, repositories, options }: V
       const { bytes, value } = await jsonBody(ctx, options);
       if (!Array.isArray(value)) throw new RegistryError("DATA_INVALID");
       await repositories.putIndexImages(repository, bytes, value);
-      giveToken(ctx, options, repository, "write");
+      await giveToken(ctx, { access, options }, repository, "write");
       answer(ctx, "", status);
     });
 
@@ -24,7 +24,7 @@ export function indexRoutes(router: Router, { access, repositories, options }: V
     "/v1/repositories/*repo/images",
     forRepository(access, async (ctx, repository) => {
       const images = await repositories.indexImages(repository);
-      giveToken(ctx, options, repository, "read");
+      await giveToken(ctx, { access, options }, repository, "read");
       if (options.fixedCors) allowAnyOrigin(ctx);
       answerDocument(ctx, images);
     }),
@@ -33,9 +33,8 @@ export function indexRoutes(router: Router, { access, repositories, options }: V
   router.delete(
     "/v1/repositories/*repo/images",
     forRepository(access, async (ctx, repository) => {
-      giveToken(ctx, options, repository, "delete");
+      await giveToken(ctx, { access, options }, repository, "delete");
       answer(ctx, "", 204);
-      await Promise.resolve();
     }),
   );
   router.put(
@@ -87,17 +86,15 @@ export function allowAnyOrigin(ctx: Context): void {
   ctx.set({ "Access-Control-Allow-Origin": "*", "Access-Control-Allow-Methods": "GET" });
 }
 
-const tokenAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-
-/** Docker refuses to go on without a token and the registries to use it at; a standalone registry asks for none. */
-function giveToken(
+/** Docker refuses to go on without a token and the registries to use it at, also where nobody asks for one. */
+async function giveToken(
   ctx: Context,
-  options: V1Options,
+  { access, options }: { readonly access: V1Access; readonly options: V1Options },
   repository: RepositoryName,
-  access: "read" | "write" | "delete",
-): void {
-  const signature = Array.from({ length: 16 }, () => tokenAlphabet[randomInt(tokenAlphabet.length)]).join("");
-  const token = `Token signature=${signature},repository="${repositoryText(repository)}",access=${access}`;
+  use: V1TokenAccess,
+): Promise<void> {
+  const signature = await access.sign(ctx, repository, use);
+  const token = `Token signature=${signature},repository="${repositoryText(repository)}",access=${use}`;
   ctx.set({
     "X-Docker-Token": token,
     "WWW-Authenticate": token,

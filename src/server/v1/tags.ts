@@ -29,7 +29,9 @@ export function tagRoutes(router: Router, { access, tags, options }: V1Parts): v
   router.get(
     "/v1/repositories/*repo/tags/:tag",
     forRepository(access, async (ctx, repository) => {
-      answer(ctx, await tags.image(repository, parseTagName(parameter(ctx, "tag"))));
+      const image = await tags.image(repository, parseTagName(parameter(ctx, "tag")));
+      await access.noteImages(ctx, [image], repository);
+      answer(ctx, image);
     }),
   );
   router.put(
@@ -38,8 +40,9 @@ export function tagRoutes(router: Router, { access, tags, options }: V1Parts): v
       const tag = parseTagName(parameter(ctx, "tag"));
       const { value } = await jsonBody(ctx, options, "DATA_INVALID");
       if (typeof value !== "string" || value === "") throw new RegistryError("DATA_INVALID");
-      if (!isImageId(value)) throw new RegistryError("IMAGE_UNKNOWN");
+      if (!isImageId(value) || !(await access.mayUse(ctx, value))) throw new RegistryError("IMAGE_UNKNOWN");
       await tags.put(repository, tag, value, setterJson(ctx.get("User-Agent")));
+      await access.noteImages(ctx, [value], repository);
       answer(ctx, true);
     }),
   );
@@ -54,6 +57,7 @@ export function tagRoutes(router: Router, { access, tags, options }: V1Parts): v
     "/v1/repositories/*repo/tags",
     forRepository(access, async (ctx, repository) => {
       const list = await tags.list(repository);
+      for (const { image } of list) await access.noteImages(ctx, [image], repository);
       answer(ctx, Object.fromEntries(list.map(({ name, image }) => [name, image])));
     }),
   );

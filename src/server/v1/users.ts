@@ -1,19 +1,34 @@
 import type Router from "@koa/router";
+import { RegistryError } from "../errors.ts";
+import { isObject } from "../registry/documents.ts";
 import { answer, jsonBody } from "./answer.ts";
 import type { V1Parts } from "./parts.ts";
 
-/** What `docker login` asks of an index. The standalone registry has no accounts: everybody is welcome. */
-export function userRoutes(router: Router, { options }: V1Parts): void {
-  router.get("/v1/users/", (ctx) => {
+/** What docker takes for an account that it should log in to, byte for byte. */
+const taken = "Username or email already exists";
+
+/** What `docker login` asks of an index. Where there are no accounts, everybody is welcome. */
+export function userRoutes(router: Router, { access, hasAccounts, signUp, options }: V1Parts): void {
+  router.get("/v1/users/", async (ctx) => {
+    await access.login(ctx);
     answer(ctx, "OK");
   });
 
   router.post("/v1/users/", async (ctx) => {
-    await jsonBody(ctx, options);
-    answer(ctx, "User Created", 201);
+    const { value } = await jsonBody(ctx, options);
+    if (!hasAccounts) {
+      answer(ctx, "User Created", 201);
+      return;
+    }
+    const created = signUp && (await wasMade(signUp, value));
+    // Docker asks first whether it may make the account, and logs in when it may not.
+    answer(ctx, created ? "User Created" : taken, created ? 201 : 400);
   });
 
-  router.put("/v1/users/:name/", (ctx) => {
+  router.put("/v1/users/:name/", async (ctx) => {
+    await access.login(ctx);
+    if (hasAccounts)
+      throw new RegistryError("DENIED", { message: "Passwords are changed by whoever runs the registry" });
     answer(ctx, "", 204);
   });
 
@@ -23,6 +38,19 @@ export function userRoutes(router: Router, { options }: V1Parts): void {
   router.put("/v1/users/:name", (ctx) => {
     movedToSlash(ctx);
   });
+}
+
+/** Rejects with DATA_INVALID when the name or the password will not do. */
+async function wasMade(signUp: NonNullable<V1Parts["signUp"]>, value: unknown): Promise<boolean> {
+  const { username, password } = isObject(value) ? value : {};
+  if (typeof username !== "string" || typeof password !== "string") throw new RegistryError("DATA_INVALID");
+  try {
+    await signUp(username, password);
+    return true;
+  } catch (error) {
+    if (error instanceof RegistryError && error.code === "ACCOUNT_EXISTS") return false;
+    throw error;
+  }
 }
 
 /** Clients that leave out the final slash are sent to the right place, as the original did. */

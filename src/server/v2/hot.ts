@@ -2,9 +2,10 @@ import { Buffer } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Context } from "koa";
 import { LRUCache } from "lru-cache";
-import type { Watch } from "../../drivers/storage/watches.ts";
-import type { Access } from "../access/v1-access.ts";
+import { invalidWatch, type Watch } from "../../drivers/storage/watches.ts";
+import type { Access } from "../access/access.ts";
 import type { RequestNotes } from "../http/request-log.ts";
+import type { OciName } from "../registry/oci-names.ts";
 
 declare module "node:http" {
   interface OutgoingMessage {
@@ -17,7 +18,7 @@ declare module "node:http" {
 export interface HotParts {
   /** Begins a watch; one that is never valid where others may change the store. */
   readonly watch: () => Watch;
-  readonly access: Pick<Access, "trusts">;
+  readonly access: Pick<Access, "known">;
   readonly note: RequestNotes;
   readonly v1UserAgents: RegExp;
 }
@@ -29,7 +30,12 @@ interface HotAnswer {
   /** What GET is answered with; undefined where HEAD alone is answered. */
   readonly body: Buffer | undefined;
   readonly watch: Watch;
+  /** What one must be allowed to read for it. */
+  readonly about: About;
 }
+
+/** The repository that an answer is about; a list may be about everything. */
+type About = OciName | "everything";
 
 /** So much memory, in bytes; the manifests themselves are kept once and shared with `Manifests`. */
 const mostBytes = 32 * 1024 * 1024;
@@ -78,10 +84,7 @@ export class HotAnswers {
     }
     const isHead = method === "HEAD";
     if (!isHead && found.body === undefined) return false;
-    const [path = ""] = url.split("?", 1);
-    if (!this.#isPlain(request) || !this.#parts.access.trusts({ method, path, headers: request.headers })) {
-      return false;
-    }
+    if (!this.#isPlain(request) || !this.#mayRead(request, found.about)) return false;
     response.writeHead(200, ["X-Request-Id", this.#parts.note(request, response), ...found.headers]);
     response.end(isHead ? undefined : found.body);
     return true;
@@ -89,26 +92,44 @@ export class HotAnswers {
 
   /**
    * Lets `give` answer with what it adds to the watch, and keeps a plain answer. `give` resolves with the body, or undefined
-   * when the answer is one to HEAD alone.
+   * when the answer is one to HEAD alone. Whoever may read what it is about is given the answer again; nobody, where that is
+   * undefined.
    */
-  async keep(ctx: Context, give: (watch: Watch) => Promise<Buffer | undefined>): Promise<void> {
-    const watch = this.#parts.watch();
+  async keep(
+    ctx: Context,
+    about: About | undefined,
+    give: (watch: Watch) => Promise<Buffer | undefined>,
+  ): Promise<void> {
+    const watch = about === undefined ? invalidWatch : this.#parts.watch();
     let isKept = false;
     try {
       const body = await give(watch);
-      isKept = watch.isValid && (body !== undefined || ctx.method === "HEAD") && this.#keepAnswer(ctx, body, watch);
+      isKept =
+        watch.isValid && (body !== undefined || ctx.method === "HEAD") && this.#keepAnswer(ctx, { body, watch, about });
     } finally {
       if (!isKept) watch.close();
     }
   }
 
-  #keepAnswer({ req, res, url }: Context, body: Buffer | undefined, watch: Watch): boolean {
+  #keepAnswer(
+    { req, res, url }: Context,
+    { body, watch, about }: Pick<HotAnswer, "body" | "watch"> & { readonly about: About | undefined },
+  ): boolean {
+    if (about === undefined) return false;
     if (res.statusCode !== 200 || res.hasHeader("Connection") || !this.#isPlain(req)) return false;
     if (!path.test(url) && !(listPath.test(url) && body !== undefined && body.length <= largestPage)) return false;
     const names = res.getRawHeaderNames().filter((name) => name.toLowerCase() !== ownHeader);
     const headers = names.flatMap((name) => [res.getHeader(name) ?? ""].flat().flatMap((v) => [name, String(v)]));
-    const answer = { headers, body, watch };
+    const answer = { headers, body, watch, about };
     return this.#answers.set(url, answer).peek(url) === answer;
+  }
+
+  /** Who that can't be told at once is not asked for here. */
+  #mayRead({ method = "", url = "", headers, socket }: IncomingMessage, about: About): boolean {
+    const [path = ""] = url.split("?", 1);
+    const caller = this.#parts.access.known({ method, path, headers, socket });
+    if (!caller) return false;
+    return about === "everything" ? caller.mayList && caller.seesAll : caller.may("pull", about);
   }
 
   #isPlain({ method, headers }: IncomingMessage): boolean {

@@ -1,19 +1,22 @@
 import Router from "@koa/router";
 import type { Middleware } from "koa";
-import { RegistryError } from "../errors.ts";
 import { answerJson } from "./answer.ts";
 import { blobRoutes } from "./blobs.ts";
 import { listingRoutes } from "./listings.ts";
 import { hotManifests, manifestRoutes } from "./manifests.ts";
 import type { V2Parts } from "./parts.ts";
+import { tokenRoutes } from "./token.ts";
 import { uploadRoutes } from "./uploads.ts";
 
 /** OCI Distribution 1.1, which is Docker's V2. Requests for other paths pass on. */
 export function v2(parts: V2Parts): Middleware {
   const router = new Router({ strict: true, sensitive: true });
-  router.get(["/v2/", "/v2"], (ctx) => {
+  router.get(["/v2/", "/v2"], async (ctx) => {
+    // Docker before 1.10 would not go on with V1 if it were asked for credentials here.
+    if (!parts.v1UserAgents.test(ctx.get("User-Agent"))) await parts.doorkeeper.admit(ctx, { action: "login" });
     answerJson(ctx, {});
   });
+  if (parts.tokens) tokenRoutes(router, { ...parts, ...parts.tokens });
   listingRoutes(router, parts);
   uploadRoutes(router, parts);
   blobRoutes(router, parts);
@@ -22,11 +25,6 @@ export function v2(parts: V2Parts): Middleware {
   const routes = router.routes();
   const allowedMethods = router.allowedMethods();
   return async (ctx, next) => {
-    if (ctx.path.startsWith("/v2/") && ctx.path !== "/v2/" && !parts.access.trusts(ctx)) {
-      throw new RegistryError("UNAUTHORIZED", {
-        detail: "this registry takes the tokens of an index server, for V1 alone",
-      });
-    }
     await hot(ctx, async () => {
       await routes(ctx as never, async () => {
         await allowedMethods(ctx as never, next);

@@ -4,10 +4,18 @@ import { RegistryError } from "../errors.ts";
 import { bufferedBody } from "../http/body.ts";
 import { matchesEtag } from "../http/conditional.ts";
 import { ociIndex } from "../registry/manifest.ts";
-import { parseOciName, parseOciTag, parseReference, type OciTag, type Reference } from "../registry/oci-names.ts";
+import {
+  parseOciName,
+  parseOciTag,
+  parseReference,
+  type OciName,
+  type OciTag,
+  type Reference,
+} from "../registry/oci-names.ts";
 import { parseDigest } from "../registry/digest.ts";
 import { page, pageQuery } from "../http/page.ts";
 import { answerJson } from "./answer.ts";
+import { forRepository } from "./guards.ts";
 import type { V2Parts } from "./parts.ts";
 
 /** The largest manifest that is taken, in bytes; the specification wants at least this. */
@@ -18,16 +26,15 @@ const largestPage = 1000;
 /** Manifests and what refers to them (OCI distribution 1.1, end-3, end-7, end-9, end-12). */
 export function manifestRoutes(
   router: Router,
-  { manifests, ociTags, referrers, location, idleTimeout, hot }: V2Parts,
+  { doorkeeper, manifests, ociTags, referrers, location, idleTimeout, hot }: V2Parts,
 ): void {
   const path = "/v2/*name/manifests/:reference";
 
-  router.get(path, async (ctx) => {
-    await sendManifest(ctx, { manifests, hot }, ctx.params["name"] ?? "", ctx.params["reference"] ?? "");
+  const read = forRepository(doorkeeper, "pull", async (ctx, name) => {
+    await sendManifest(ctx, { manifests, hot }, name, ctx.params["reference"] ?? "");
   });
 
-  router.put(path, async (ctx) => {
-    const name = parseOciName(ctx.params["name"] ?? "");
+  const write = forRepository(doorkeeper, "push", async (ctx, name) => {
     const wanted = reference(ctx);
     const tags = wanted.kind === "tag" ? [wanted.tag] : tagsOfQuery(ctx);
     const bytes = await bufferedBody(ctx, { limit: largestManifest, idleTimeout });
@@ -44,8 +51,7 @@ export function manifestRoutes(
     ctx.body = "";
   });
 
-  router.delete(path, async (ctx) => {
-    const name = parseOciName(ctx.params["name"] ?? "");
+  const remove = forRepository(doorkeeper, "delete", async (ctx, name) => {
     const wanted = reference(ctx);
     if (wanted.kind === "tag") await ociTags.delete(name, wanted.tag);
     else await manifests.delete(name, wanted.digest);
@@ -53,8 +59,7 @@ export function manifestRoutes(
     ctx.body = "";
   });
 
-  router.get("/v2/*name/referrers/:digest", async (ctx) => {
-    const name = parseOciName(ctx.params["name"] ?? "");
+  const listReferrers = forRepository(doorkeeper, "pull", async (ctx, name) => {
     const subject = parseDigest(ctx.params["digest"] ?? "");
     const artifactType = ctx.URL.searchParams.get("artifactType") ?? undefined;
     const query = pageQuery(ctx, largestPage);
@@ -66,6 +71,11 @@ export function manifestRoutes(
     if (artifactType !== undefined) ctx.set("OCI-Filters-Applied", "artifactType");
     answerJson(ctx, { schemaVersion: 2, mediaType: ociIndex, manifests: found }, ociIndex);
   });
+
+  router.get(path, read);
+  router.put(path, write);
+  router.delete(path, remove);
+  router.get("/v2/*name/referrers/:digest", listReferrers);
 }
 
 function reference(ctx: Context & { readonly params: Readonly<Record<string, string>> }): Reference {
@@ -88,29 +98,29 @@ const hotPath = /^\/v2\/([^%]+)\/manifests\/([^/%]+)$/;
  * Reading manifests is most of what a registry does, and going through all routes most of what it costs: this answers such
  * requests before the router.
  */
-export function hotManifests(parts: ManifestParts): Middleware {
+export function hotManifests(parts: ManifestParts & Pick<V2Parts, "doorkeeper">): Middleware {
   return async (ctx, next) => {
     const [, name, wanted] = (ctx.method === "GET" || ctx.method === "HEAD" ? hotPath.exec(ctx.path) : undefined) ?? [];
-    if (name === undefined || wanted === undefined) await next();
-    else await sendManifest(ctx, parts, name, wanted);
+    if (name === undefined || wanted === undefined) {
+      await next();
+      return;
+    }
+    const repository = parseOciName(name);
+    await parts.doorkeeper.admit(ctx, { action: "pull", repository, reference: wanted });
+    await sendManifest(ctx, parts, repository, wanted);
   };
 }
 
 async function sendManifest(
   ctx: Context,
   { manifests, hot }: ManifestParts,
-  name: string,
+  name: OciName,
   wanted: string,
 ): Promise<void> {
-  await hot.keep(ctx, async (watch) => {
-    const { bytes, digest, mediaType } = await manifests.get(
-      parseOciName(name),
-      parseReference(wanted),
-      watch,
-      (warning) => {
-        ctx.set("Warning", warning);
-      },
-    );
+  await hot.keep(ctx, name, async (watch) => {
+    const { bytes, digest, mediaType } = await manifests.get(name, parseReference(wanted), watch, (warning) => {
+      ctx.set("Warning", warning);
+    });
     const etag = `"${digest}"`;
     ctx.set({ "Docker-Content-Digest": digest, ETag: etag });
     if (matchesEtag(ctx.get("If-None-Match"), etag)) {

@@ -1,9 +1,10 @@
-import type { Access } from "../access/v1-access.ts";
+import type { Doorkeeper } from "../access/doorkeeper.ts";
 import type { SharedCatalog } from "../registry/bridge/shared-catalog.ts";
 import type { ManifestStore } from "../registry/manifests.ts";
 import type { TagStore } from "../registry/oci-tags.ts";
 import type { Referrers } from "../registry/referrers.ts";
 import type { BlobParts } from "./blobs.ts";
+import type { TokenParts } from "./token.ts";
 import type { UploadParts } from "./uploads.ts";
 
 /** What the V2 protocol is served from. */
@@ -12,5 +13,9 @@ export interface V2Parts extends BlobParts, UploadParts {
   readonly ociTags: TagStore;
   readonly referrers: Referrers;
   readonly catalog: SharedCatalog;
-  readonly access: Access;
+  readonly doorkeeper: Doorkeeper;
+  /** Who is not told that this registry speaks V2. */
+  readonly v1UserAgents: RegExp;
+  /** How tokens are given here; undefined where they are not. */
+  readonly tokens: Omit<TokenParts, "doorkeeper" | "idleTimeout"> | undefined;
 }

@@ -1,15 +1,19 @@
 import type Router from "@koa/router";
 import type { Context } from "koa";
+import type { Caller } from "../access/caller.ts";
+import type { Doorkeeper } from "../access/doorkeeper.ts";
 import { RegistryError } from "../errors.ts";
 import { announcedLength, requestBody } from "../http/body.ts";
 import { isAlgorithm, parseDigest, type Algorithm, type Digest } from "../registry/digest.ts";
 import type { BlobStore } from "../registry/linked-blobs.ts";
-import { isOciName, parseOciName, type OciName } from "../registry/oci-names.ts";
+import { isOciName, type OciName } from "../registry/oci-names.ts";
 import type { UploadBody } from "../registry/upload-body.ts";
 import type { Uploads } from "../registry/uploads.ts";
+import { forRepository, type RouteContext } from "./guards.ts";
 
 /** What uploads are served from. */
 export interface UploadParts {
+  readonly doorkeeper: Doorkeeper;
   readonly uploads: Uploads;
   readonly linkedBlobs: BlobStore;
   /** The `Location` of a path of this registry, as the client may use it. */
@@ -23,21 +27,26 @@ const chunkMinLength = 1024 * 1024;
 
 /** Pushing blobs (OCI distribution 1.1, end-4, end-5, end-6, end-11, end-13, end-14). */
 export function uploadRoutes(router: Router, parts: UploadParts): void {
-  const { uploads } = parts;
+  const { doorkeeper, uploads } = parts;
   const path = "/v2/*name/blobs/uploads/:id";
 
-  router.post(["/v2/*name/blobs/uploads/", "/v2/*name/blobs/uploads"], async (ctx) => {
-    await start(ctx, nameOf(ctx), parts);
-  });
+  const begin = forRepository(
+    doorkeeper,
+    "push",
+    async (ctx, name, caller) => {
+      await start(ctx, name, caller, parts);
+    },
+    (ctx) => ({ from: sourceOf(ctx) }),
+  );
 
-  router.get(path, async (ctx) => {
-    const [name, id] = [nameOf(ctx), idOf(ctx)];
+  const tell = forRepository(doorkeeper, "push", async (ctx, name) => {
+    const id = idOf(ctx);
     tellUpload(ctx, { name, id, size: await uploads.size(name, id) }, parts);
     ctx.status = 204;
   });
 
-  router.patch(path, async (ctx) => {
-    const [name, id] = [nameOf(ctx), idOf(ctx)];
+  const append = forRepository(doorkeeper, "push", async (ctx, name) => {
+    const id = idOf(ctx);
     const body = bodyOf(ctx, parts);
     const size = await inOrder(ctx, name, id, parts, uploads.append(name, id, body));
     tellUpload(ctx, { name, id, size }, parts);
@@ -45,30 +54,36 @@ export function uploadRoutes(router: Router, parts: UploadParts): void {
     ctx.body = "";
   });
 
-  router.put(path, async (ctx) => {
-    const [name, id] = [nameOf(ctx), idOf(ctx)];
+  const finish = forRepository(doorkeeper, "push", async (ctx, name) => {
+    const id = idOf(ctx);
     const digest = digestOfQuery(ctx, "digest");
     const body = hasBody(ctx) ? bodyOf(ctx, parts) : undefined;
     await inOrder(ctx, name, id, parts, uploads.finish(name, id, digest, body));
     tellBlob(ctx, name, digest, parts);
   });
 
-  router.delete(path, async (ctx) => {
-    await uploads.cancel(nameOf(ctx), idOf(ctx));
+  const cancel = forRepository(doorkeeper, "push", async (ctx, name) => {
+    await uploads.cancel(name, idOf(ctx));
     ctx.status = 204;
   });
+
+  router.post(["/v2/*name/blobs/uploads/", "/v2/*name/blobs/uploads"], begin);
+  router.get(path, tell);
+  router.patch(path, append);
+  router.put(path, finish);
+  router.delete(path, cancel);
 }
 
 /** Mounts (end-11), takes the whole blob (end-4b), or begins an upload (end-4a, end-4c). */
-async function start(ctx: Context, name: OciName, parts: UploadParts): Promise<void> {
+async function start(ctx: Context, name: OciName, caller: Caller, parts: UploadParts): Promise<void> {
   const { uploads, linkedBlobs } = parts;
   const query = ctx.URL.searchParams;
   if (query.has("mount")) {
     const digest = digestOfQuery(ctx, "mount");
-    const from = query.get("from") ?? undefined;
-    // A repository that can't exist holds nothing to mount.
-    const source = from !== undefined && isOciName(from) ? from : undefined;
-    if ((from === undefined || source !== undefined) && (await linkedBlobs.mount(name, digest, source))) {
+    const source = sourceOf(ctx);
+    // From anywhere is for those who may read everywhere; a repository that can't exist holds nothing to mount.
+    const mayMount = query.has("from") ? source !== undefined && caller.may("pull", source) : caller.seesAll;
+    if (mayMount && (await linkedBlobs.mount(name, digest, source))) {
       tellBlob(ctx, name, digest, parts);
       return;
     }
@@ -146,10 +161,10 @@ function algorithmOf(text: string): Algorithm {
   throw new RegistryError("DIGEST_INVALID", { message: "The digest's algorithm is not supported" });
 }
 
-type RouteContext = Context & { readonly params: Readonly<Record<string, string>> };
-
-function nameOf({ params }: RouteContext): OciName {
-  return parseOciName(params["name"] ?? "");
+/** The repository that a blob is to be mounted from. */
+function sourceOf({ URL: { searchParams } }: Context): OciName | undefined {
+  const from = searchParams.has("mount") ? searchParams.get("from") : null;
+  return from !== null && isOciName(from) ? from : undefined;
 }
 
 function idOf({ params }: RouteContext): string {

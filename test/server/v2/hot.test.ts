@@ -5,6 +5,7 @@ import { expect } from "chai";
 import Koa from "koa";
 import { invalidWatch, Watches, type Watch } from "../../../src/drivers/storage/watches.ts";
 import { listen, type RunningServer } from "../../../src/server/server.ts";
+import { unrestricted } from "../../../src/server/access/caller.ts";
 import { HotAnswers } from "../../../src/server/v2/hot.ts";
 import { digestOf, imageManifest, pushBlob, pushManifest } from "../../support/oci-image.ts";
 import { seededRandom } from "../../support/random.ts";
@@ -36,7 +37,7 @@ describe("HotAnswers", () => {
         begun.push(watch);
         return watch;
       },
-      access: { trusts: () => isTrusted },
+      access: { known: () => (isTrusted ? unrestricted("anyone") : undefined) },
       note: () => `id-${(noted += 1)}`,
       v1UserAgents: /^docker\/1\.5/,
     });
@@ -44,7 +45,7 @@ describe("HotAnswers", () => {
     app.silent = true;
     app.use(async (ctx) => {
       applied += 1;
-      await hot.keep(ctx, async (watch) => {
+      await hot.keep(ctx, "everything", async (watch) => {
         await Promise.resolve();
         watch.add("tag");
         if (failing) throw new Error("the storage fails");

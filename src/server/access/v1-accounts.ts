@@ -1,0 +1,137 @@
+import { RegistryError } from "../errors.ts";
+import type { ImageOwners } from "../registry/image-owners.ts";
+import type { ImageId, RepositoryName } from "../registry/names.ts";
+import type { Action, Caller, RepositoryWanted } from "./caller.ts";
+import type { Doorkeeper, Visit } from "./doorkeeper.ts";
+import { repositoryOfRuleName, ruleName } from "./rules.ts";
+import type { Tokens } from "./tokens.ts";
+import type { V1Access, V1TokenAccess } from "./v1-access.ts";
+
+/** What V1's access by accounts works with. */
+export interface V1AccountsParts {
+  readonly doorkeeper: Doorkeeper;
+  readonly tokens: Tokens;
+  readonly owners: ImageOwners;
+}
+
+/**
+ * How long the token of an index is good for, in seconds: docker pushes all of an image with one. It ends with its account,
+ * and what rules no longer allow it does not either.
+ */
+const tokenSeconds = 12 * 3600;
+
+const actionsOfAccess: Readonly<Record<V1TokenAccess, readonly Action[]>> = {
+  read: ["pull"],
+  write: ["pull", "push"],
+  delete: ["delete"],
+};
+
+/**
+ * V1 by accounts and rules. Clients of the index show their password and get a token for one repository; both are taken
+ * everywhere. An image is shown to whoever has pushed it, and to who may pull one of the repositories that have it; to a
+ * token, if its repository is one of them. For all others it is not there.
+ */
+export class V1Accounts implements V1Access {
+  readonly #doorkeeper: Doorkeeper;
+  readonly #tokens: Tokens;
+  readonly #owners: ImageOwners;
+
+  constructor({ doorkeeper, tokens, owners }: V1AccountsParts) {
+    this.#doorkeeper = doorkeeper;
+    this.#tokens = tokens;
+    this.#owners = owners;
+  }
+
+  async authorize(visit: Visit, repository?: RepositoryName, reference?: string): Promise<void> {
+    const name = repository && ruleName(repository);
+    await this.#doorkeeper.admit(visit, wantedBy(visit, { repository: name, reference }));
+  }
+
+  async authorizeImage(visit: Visit, image: ImageId): Promise<void> {
+    const wanted = wantedBy(visit, { reference: image });
+    const caller = await this.#doorkeeper.admit(visit, wanted);
+    // What is pushed is asked for when it is known how.
+    if (wanted.action !== "pull" || (await this.#isShown(caller, image))) return;
+    throw caller.isKnown ? new RegistryError("IMAGE_UNKNOWN") : this.#doorkeeper.refused(visit, wanted, caller);
+  }
+
+  /** `authorizeImage` has looked. */
+  async shows(): Promise<boolean> {
+    return await Promise.resolve(true);
+  }
+
+  /** An image that nobody has is anybody's. */
+  async mayPush(): Promise<boolean> {
+    return await Promise.resolve(true);
+  }
+
+  async mayFinish(visit: Visit, image: ImageId): Promise<boolean> {
+    const caller = await this.#caller(visit, image);
+    return await this.#owners.isPushedBy(caller.name, image);
+  }
+
+  async mayUse(visit: Visit, image: ImageId): Promise<boolean> {
+    const caller = await this.#caller(visit, image);
+    if (caller.seesAll || (await this.#owners.isPushedBy(caller.name, image))) return true;
+    return (await this.#visibleIn(caller, image)) !== undefined;
+  }
+
+  async notePush(visit: Visit, image: ImageId): Promise<void> {
+    await this.#owners.notePusher(image, (await this.#caller(visit, image)).name);
+  }
+
+  async noteImages(visit: Visit, images: readonly ImageId[], repository?: RepositoryName): Promise<void> {
+    const [image] = images;
+    if (image === undefined) return;
+    const caller = await this.#caller(visit, image);
+    const has = repository ?? (await this.#repositoryFor(caller, image));
+    if (has) await this.#owners.noteRepository(has, images);
+  }
+
+  async sign(visit: Visit, repository: RepositoryName, access: V1TokenAccess): Promise<string> {
+    const name = ruleName(repository);
+    const caller = await this.#doorkeeper.identify(visit, wantedBy(visit, { repository: name }));
+    const actions = actionsOfAccess[access].filter((action) => caller.may(action, name));
+    const subject = caller.isKnown ? caller.name : "";
+    const content = { subject, scopes: [{ type: "repository", name, actions }], key: caller.key?.id };
+    return await this.#tokens.issue("v1", content, tokenSeconds);
+  }
+
+  async lister(visit: Visit): Promise<Caller> {
+    return await this.#doorkeeper.admit(visit, { action: "list" });
+  }
+
+  async login(visit: Visit): Promise<void> {
+    await this.#doorkeeper.admit(visit, { action: "login" });
+  }
+
+  async #caller(visit: Visit, image: ImageId): Promise<Caller> {
+    return await this.#doorkeeper.identify(visit, wantedBy(visit, { reference: image }));
+  }
+
+  async #isShown(caller: Caller, image: ImageId): Promise<boolean> {
+    if (caller.boundTo === undefined && caller.seesAll) return true;
+    if (await this.#owners.isPushedBy(caller.name, image)) return true;
+    return (await this.#repositoryFor(caller, image)) !== undefined;
+  }
+
+  /** The repository through which the image is shown to these credentials. */
+  async #repositoryFor(caller: Caller, image: ImageId): Promise<RepositoryName | undefined> {
+    if (caller.boundTo === undefined) return await this.#visibleIn(caller, image);
+    const own = repositoryOfRuleName(caller.boundTo);
+    return own && (await this.#owners.isIn(own, image)) ? own : undefined;
+  }
+
+  /** A repository that has the image, and that whoever it is may pull. */
+  async #visibleIn(caller: Caller, image: ImageId): Promise<RepositoryName | undefined> {
+    for await (const repository of this.#owners.repositoriesOf(image)) {
+      if (caller.sees(ruleName(repository))) return repository;
+    }
+    return undefined;
+  }
+}
+
+function wantedBy({ method }: Visit, more: Omit<RepositoryWanted, "action">): RepositoryWanted {
+  const action = method === "GET" || method === "HEAD" ? "pull" : method === "DELETE" ? "delete" : "push";
+  return { action, ...more };
+}
