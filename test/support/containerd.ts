@@ -23,7 +23,7 @@ export class Containerd {
   }
 
   /** Starts it, knowing how to reach a registry. */
-  static async start({ address, authority }: FrontedRegistry): Promise<Containerd> {
+  static async start({ address, authority }: Pick<FrontedRegistry, "address" | "authority">): Promise<Containerd> {
     const folder = await temporaryFolder("containerd");
     const host = join(folder, "hosts", address);
     await mkdir(host, { recursive: true });

@@ -19,8 +19,8 @@ export class DockerRegistry {
     this.client = new V1Client(url);
   }
 
-  /** Skips the suite when it is not installed. `store` is made when it is missing. */
-  static async start(context: Context, store: string): Promise<DockerRegistry> {
+  /** Skips the suite when it is not installed. `store` is made when it is missing. `auth` is that of its configuration. */
+  static async start(context: Context, store: string, auth?: object): Promise<DockerRegistry> {
     const [command = ""] = needs(context, "docker-registry");
     const [folder, port] = [await temporaryFolder("docker-registry"), await freePort()];
     const config = {
@@ -34,13 +34,14 @@ export class DockerRegistry {
       validation: { manifests: { urls: { allow: ["^https?://"] } } },
       compatibility: { schema1: { enabled: true } },
       http: { addr: `127.0.0.1:${port}`, secret: "the same after each start", relativeurls: true },
+      ...(auth && { auth }),
     };
     const file = join(folder, "config.yml");
     // JSON is YAML too.
     await writeFile(file, JSON.stringify(config));
     const program = new Program(command, ["serve", file]);
     const registry = new DockerRegistry(program, folder, `http://127.0.0.1:${port}`);
-    await program.ready("docker-registry", async () => (await fetch(`${registry.url}/v2/`)).ok);
+    await program.ready("docker-registry", async () => (await fetch(`${registry.url}/v2/`)).status < 500);
     return registry;
   }
 

@@ -91,7 +91,7 @@ async function run(
     const error = isWrong(cause)
       ? new UpstreamFailure("broken", `${from.upstream.who} sends what is not ${digest}`)
       : cause;
-    spool.fail(told(error));
+    spool.fail(told(error, "BLOB_UNKNOWN"));
     throw error;
   } finally {
     await kept;

@@ -8,7 +8,7 @@ import type { BlobStore, LinkedBlob, LinkedBlobs } from "../registry/linked-blob
 import type { OciName } from "../registry/oci-names.ts";
 import { blobKey } from "../registry/paths.ts";
 import { fetchBlob, type BlobFetch } from "./blob-fetch.ts";
-import { told } from "./failure.ts";
+import { told, UpstreamFailure } from "./failure.ts";
 import type { MirrorRecords } from "./records.ts";
 import type { Mirrored, Upstreams } from "./upstreams.ts";
 
@@ -120,7 +120,8 @@ export class MirroredBlobs implements BlobStore {
       }
       return await this.#onItsWay(name, digest, size, from);
     } catch (error) {
-      throw told(error);
+      // Who only looks whether it is here wants to push it, and then can.
+      throw wanted === "stat" && error instanceof UpstreamFailure ? unknown : told(error, "BLOB_UNKNOWN");
     }
   }
 

@@ -82,5 +82,5 @@ async function run(
 
 /** What it said may hold secrets, and is not repeated. */
 function failure(program: string, problem: string, cause?: unknown): UpstreamFailure {
-  return new UpstreamFailure("refused", `the credential helper ${program} gives nothing: ${problem}`, { cause });
+  return new UpstreamFailure("broken", `the credential helper ${program} gives nothing: ${problem}`, { cause });
 }

@@ -20,18 +20,21 @@ export class UpstreamFailure extends Error {
   }
 }
 
-const codes: Readonly<Record<FailureKind, ErrorCode>> = {
+const codes = {
   unreachable: "MIRROR_SOURCE_FAILED",
   timeout: "MIRROR_SOURCE_TIMEOUT",
   busy: "MIRROR_SOURCE_BUSY",
-  refused: "MIRROR_SOURCE_FAILED",
   broken: "MIRROR_SOURCE_FAILED",
-};
+} as const satisfies Partial<Record<FailureKind, ErrorCode>>;
 
-/** What a client is told when nothing in store can be given instead; anything but an upstream's failure stays what it is. */
-export function told(error: unknown): unknown {
+/**
+ * What a client is told when nothing in store can be given instead; anything but an upstream's failure stays what it is.
+ * Upstreams refuse what they don't have, too: then it is `absent`.
+ */
+export function told(error: unknown, absent: ErrorCode): unknown {
   if (!(error instanceof UpstreamFailure)) return error;
-  return new RegistryError(codes[error.kind], { detail: error.message, cause: error });
+  const code = error.kind === "refused" ? absent : codes[error.kind];
+  return new RegistryError(code, { detail: error.message, cause: error });
 }
 
 /** Why a request got no answer, as a failure. */

@@ -61,7 +61,7 @@ export class MirroredManifests implements ManifestStore {
       if (reference.kind === "digest") return await this.#byDigest(name, reference.digest, from, watch);
       return await this.#byTag(name, reference.tag, from, watch, warn);
     } catch (error) {
-      throw told(error);
+      throw told(error, "MANIFEST_UNKNOWN");
     }
   }
 

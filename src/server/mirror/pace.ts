@@ -13,7 +13,7 @@ const usualPause = 10_000;
 /** It may say what it wants: nobody is left alone for longer. */
 const longestPause = 3_600_000;
 /** So long after it failed, whoever has something in store need not ask it again, in milliseconds. */
-const suspicion = 3_000;
+const suspicion = 1_000;
 
 /**
  * How an upstream wants to be asked: not at all for a while after a 429, and no more often than its limit allows. What

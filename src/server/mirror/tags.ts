@@ -40,7 +40,7 @@ export class MirroredTags implements TagStore {
     } catch (error) {
       if (!(error instanceof UpstreamFailure)) throw error;
       await this.#own.requireRepository(name).catch((absent: unknown) => {
-        throw absent instanceof RegistryError ? told(error) : absent;
+        throw absent instanceof RegistryError ? told(error, "NAME_UNKNOWN") : absent;
       });
       this.#log.warn({ upstream: from.upstream.who, repository: name, reason: error.message }, "Tags are listed without those of the mirrored registry"); // prettier-ignore
       warn?.(warningOf(error));
