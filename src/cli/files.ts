@@ -60,6 +60,13 @@ export async function firstLine(flag: string, path: string): Promise<string> {
   return (await readNamed(flag, path)).split(/\r?\n/)[0] ?? "";
 }
 
+/** The first line of stdin: a password, which `echo` ends with a newline. */
+export async function firstLineOfInput({ io }: Terminal): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of io.stdin as AsyncIterable<Uint8Array>) chunks.push(chunk);
+  return Buffer.concat(chunks).toString().split(/\r?\n/)[0] ?? "";
+}
+
 /** Prints what a command generated, or writes it to the file of `--output` and says so. */
 export async function deliver(
   terminal: Terminal,

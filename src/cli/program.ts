@@ -18,6 +18,7 @@ import { ls } from "./commands/ls.ts";
 import { request } from "./commands/request.ts";
 import { rm } from "./commands/rm.ts";
 import { serve } from "./commands/serve.ts";
+import { user } from "./commands/user.ts";
 import { CommandError, exitCodes, reason } from "./exit.ts";
 import { Terminal, type Io } from "./terminal.ts";
 
@@ -50,6 +51,7 @@ export function program(context: Context): CommandUnknownOpts {
     ls,
     inspect,
     rm,
+    user,
     config,
     keygen,
     request,

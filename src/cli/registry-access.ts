@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import type { RegistryPort, Settings } from "../server/index.ts";
 import { command, configOption, flavorOption, type Context, type Introduction } from "./command.ts";
 import { CommandError } from "./exit.ts";
-import { readNamed } from "./files.ts";
+import { firstLineOfInput, readNamed } from "./files.ts";
 import { send } from "./http.ts";
 import { privateKey } from "./private-key.ts";
 import { RemoteRegistry } from "./remote-registry.ts";
@@ -115,16 +115,10 @@ async function credentials(terminal: Terminal, flags: RegistryFlags) {
   if (passwordStdin && username === undefined) throw new CommandError("usage", "--password-stdin needs --username");
   return {
     username,
-    password: passwordStdin ? await firstLineOf(terminal) : undefined,
+    password: passwordStdin ? await firstLineOfInput(terminal) : undefined,
     key: key === undefined ? undefined : await privateKey(resolve(cwd, key)),
     ca: ca === undefined ? undefined : await readNamed("--ca", resolve(cwd, ca)),
   };
-}
-
-async function firstLineOf({ io }: Terminal): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of io.stdin as AsyncIterable<Uint8Array>) chunks.push(chunk);
-  return Buffer.concat(chunks).toString().split(/\r?\n/)[0] ?? "";
 }
 
 function parsedUrl(text: string): URL {

@@ -3,6 +3,10 @@
  * server itself before `serve` is called.
  */
 export { sign, signatureText, verify, type SignatureHash, type SignedRequest } from "./access/signature.ts";
+export { nameFault } from "./accounts/acceptable.ts";
+export { changePassword, hasAccount, listUsers, makeUser } from "./accounts/administration.ts";
+export type { StoredKey } from "./accounts/key-store.ts";
+export { removeUser } from "./accounts/user-list.ts";
 export { findConfig, shippedFolder } from "./config/config-file.ts";
 export { describe, originText, type EffectiveValue, type Origin } from "./config/describe.ts";
 export type { Evaluation, Loaded } from "./config/flavors.ts";
@@ -11,9 +15,10 @@ export { flavorOf, load, loadAll, type CheckedFile, type LoadOptions } from "./c
 export { ConfigError, renderProblem, type Problem } from "./config/problem.ts";
 export { renderConfig, type Draft } from "./config/render.ts";
 export { settingsOf, type Settings, type SettingsInput } from "./config/schema.ts";
-export { adoptStore, copyStore, openStoredRegistry } from "./maintenance/index.ts";
+export { adoptStore, copyStore, openKeys, openStoredRegistry } from "./maintenance/index.ts";
 export type { FoundManifest, RegistryPort, V1ImageView } from "./maintenance/port.ts";
 export type { AdoptOptions, AdoptReport } from "./maintenance/adopt.ts";
+export type { OpenedKeys } from "./maintenance/opened-keys.ts";
 export type { CopyOptions } from "./maintenance/copy.ts";
 export type { CopyCounts } from "./maintenance/copy/counts.ts";
 export { assertPrivate } from "./pem.ts";

@@ -9,6 +9,7 @@ import { dirname, join, resolve } from "node:path";
 import { connect as connectTls } from "node:tls";
 import { parseDatabaseUrl } from "../drivers/search/database-url.ts";
 import { findStorage } from "../drivers/storage/index.ts";
+import type { AccountSettings } from "./accounts/account-files.ts";
 import type { Loaded } from "./config/flavors.ts";
 import type { Settings } from "./config/schema.ts";
 import { readCertificate, readPrivilegedKey } from "./pem.ts";
@@ -22,13 +23,22 @@ export interface Probe {
   /** What to do when it fails, as a whole sentence. */
   readonly remedy: string;
   /** Answers what was seen; rejects with what is in the way. Leaves things as they were. */
-  run(signal: AbortSignal): Promise<string>;
+  run(signal: AbortSignal): Promise<string | Doubtful>;
+}
+
+/** What will do, but should be better. */
+export interface Doubtful {
+  readonly detail: string;
+  readonly warning: string;
+  /** What to do about the warning, as a whole sentence. */
+  readonly remedy: string;
 }
 
 /** What a flavor needs to be served, in the order in which the server would miss it. */
 export function probesOf({ settings, file }: Loaded): readonly Probe[] {
   const folder = dirname(file);
   const {
+    auth,
     cache,
     cache_lru: lru,
     email_exceptions: mail,
@@ -39,6 +49,7 @@ export function probesOf({ settings, file }: Loaded): readonly Probe[] {
   return [
     ...(http.tls ? [tlsProbe(resolve(folder, http.tls.certificate), resolve(folder, http.tls.key))] : []),
     ...(key === undefined ? [] : [keyProbe(resolve(folder, key))]),
+    ...(auth?.htpasswd === undefined ? [] : [accountsProbe({ ...auth, htpasswd: auth.htpasswd }, folder)]),
     storageProbe(settings),
     ...(backend === undefined ? [] : [searchProbe(settings, backend, folder)]),
     ...(cache && !lru ? [redisProbe("cache", cache)] : []),
@@ -194,6 +205,20 @@ function keyProbe(path: string): Probe {
     run: async () => {
       const key = await readPrivilegedKey(path);
       return `RSA, ${String(key.asymmetricKeyDetails?.modulusLength)} bits`;
+    },
+  };
+}
+
+function accountsProbe(settings: AccountSettings, folder: string): Probe {
+  const path = resolve(folder, settings.htpasswd);
+  return {
+    name: "accounts",
+    subject: path,
+    remedy:
+      "Correct auth.htpasswd and auth.groups, or the lines of those files; registryctl user add makes the first account.",
+    run: async () => {
+      const { reviewAccounts } = await import("./accounts/review.ts");
+      return await reviewAccounts(settings, folder);
     },
   };
 }

@@ -20,6 +20,8 @@ const rows: readonly {
   { typed: ["request", "--hash", "sha2"], offers: ["sha256"], only: true },
   { typed: ["request", "--key", "my"], offers: ["my key.pem"], only: true },
   { typed: ["config", "s"], offers: ["show", "schema"], only: true },
+  { typed: ["user", ""], offers: ["add", "passwd", "rm", "ls", "token"], only: true },
+  { typed: ["user", "token", "add", "--rep"], offers: ["--repository"], only: true },
   { typed: ["config", "show", "--fl"], offers: ["--flavor"], only: true },
 ];
 

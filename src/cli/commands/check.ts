@@ -24,7 +24,9 @@ interface Result {
   readonly ok: boolean;
   /** What was seen, or what is in the way. */
   readonly detail: string;
-  /** What to do, when it is not ok. */
+  /** What should be better, although it will do. */
+  readonly warning?: string;
+  /** What to do, when it is not ok or there is a warning. */
   readonly remedy?: string;
 }
 
@@ -126,7 +128,8 @@ async function resultOf(probe: Probe, signal: AbortSignal): Promise<Result> {
     });
   });
   try {
-    return { name, subject, ok: true, detail: await Promise.race([probe.run(patient), late]) };
+    const seen = await Promise.race([probe.run(patient), late]);
+    return { name, subject, ok: true, ...(typeof seen === "string" ? { detail: seen } : seen) };
   } catch (error) {
     signal.throwIfAborted();
     return { name, subject, ok: false, detail: reason(error), remedy };
@@ -143,8 +146,11 @@ async function show(terminal: Terminal, file: string, verdict: Verdict, results:
   for (const problem of problems) await terminal.print(renderProblem(problem));
   for (const warning of warnings)
     await terminal.print(`${terminal.styled(stdout, "yellow", "warning")} ${renderProblem(warning)}`);
-  for (const { name, subject, ok, detail, remedy } of results) {
+  for (const { name, subject, ok, detail, warning, remedy } of results) {
     await terminal.print(`${ok ? mark.ok : mark.failed}  ${name} ${subject}: ${detail}`);
+    if (warning !== undefined) {
+      await terminal.print(`${terminal.styled(stdout, "yellow", "warning")}  ${name} ${subject}: ${warning}`);
+    }
     if (remedy !== undefined) await terminal.print(`  ${remedy}`);
   }
 }
