@@ -2,6 +2,7 @@ import { expect } from "chai";
 import type { Context } from "mocha";
 import { describeRegistryInBucket } from "../support/bucket-registry.ts";
 import { GlanceCloud } from "../support/glance-store.ts";
+import { until } from "../support/program.ts";
 import { smallChain } from "../support/v1-images.ts";
 
 let cloud: GlanceCloud;
@@ -30,10 +31,14 @@ for (const [alternate, { start, path }] of Object.entries(alternates))
         it("names its images by what they are, and has no other file of a layer", async () => {
           const client = registry().client();
           await client.push("named/app", "latest", await smallChain(2));
-          const names = (await cloud.images()).map(({ properties }) => properties["name"]);
-          expect(names).to.have.length.above(2);
-          for (const name of names) expect(name).to.match(/^sha256:[0-9a-f]{64}$/);
-          expect(await cloud.glance.storedFiles()).to.equal(names.length);
+          // What was written before may still be under way to its name, or its image's file to the end.
+          await until("a file for each image", async () => {
+            const names = (await cloud.images()).map(({ properties }) => properties["name"]);
+            expect(names).to.have.length.above(2);
+            for (const name of names) expect(name).to.match(/^sha256:[0-9a-f]{64}$/);
+            expect(await cloud.glance.storedFiles()).to.equal(names.length);
+            return true;
+          });
         });
       },
     },
