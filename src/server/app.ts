@@ -88,6 +88,7 @@ export async function createApp(settings: Settings, environment: AppEnvironment)
     const events = new Events((err, event) => {
       log.error({ err, event }, "What is derived from the store was not brought up to date");
     });
+    const mirroring: { mirror?: Mirror | undefined } = {};
     const registry = createRegistry({
       driver: store.driver,
       events,
@@ -96,6 +97,9 @@ export async function createApp(settings: Settings, environment: AppEnvironment)
       limits: { maxSize: settings.http.max_layer_size, maxAge: abandonedHours },
       allowSparseIndexes: settings.allow_sparse_indexes,
       v1Platform: settings.v1_platform,
+      bring: async (...what) => {
+        await mirroring.mirror?.bring(...what);
+      },
       onUntranslated: (err, image) => {
         if (err instanceof RegistryError) log.info({ image, reason: err.detail ?? err.message }, notTranslated);
         else log.error({ err, image }, notTranslated);
@@ -108,7 +112,7 @@ export async function createApp(settings: Settings, environment: AppEnvironment)
       },
     });
     const mirror = await openMirroring(settings, environment, { registry, driver: store.driver });
-    if (mirror) keep(mirror);
+    if (mirror) mirroring.mirror = keep(mirror);
     const notes = { log, clientOf: clientBehind(settings.http.trusted_proxies) };
     const control = keep(
       await openAccessControl(settings, { ...environment, ...notes, registry, driver: store.driver }),
@@ -207,6 +211,7 @@ function compose(app: Koa, parts: Parts): void {
   app.use(
     v1({
       ...registry,
+      ...mirror?.v1,
       search,
       access: control.v1,
       hasAccounts: control.accounts !== undefined,

@@ -10,6 +10,7 @@ export function v1Options(settings: Settings, { version, flavor, host, debug }: 
     flavor,
     host,
     standalone: settings.standalone,
+    mirrors: settings.mirroring?.source !== undefined,
     issue: settings.issue,
     debug: settings.debug ? { host: [host], ...debug } : undefined,
     endpoints: settings.registry_endpoints,

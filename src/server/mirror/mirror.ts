@@ -11,6 +11,7 @@ import type { Turns } from "../registry/keyed-lock.ts";
 import type { BlobStore } from "../registry/linked-blobs.ts";
 import type { ManifestStore } from "../registry/manifests.ts";
 import type { TagStore } from "../registry/oci-tags.ts";
+import type { Bring } from "../registry/bridge/v1-translation.ts";
 import type { Registry } from "../registry/registry.ts";
 import { MirroredBlobs } from "./blobs.ts";
 import { Connection } from "./connection.ts";
@@ -21,12 +22,17 @@ import { requests } from "./requests.ts";
 import { MirroredTags } from "./tags.ts";
 import { Upstream } from "./upstream.ts";
 import { isDockerHub, Upstreams, type Place } from "./upstreams.ts";
+import { v1View } from "./v1-view.ts";
 
 /** What other registries have, as parts of a registry that serve it as if it were here. */
 export interface Mirror {
   readonly manifests: ManifestStore;
   readonly linkedBlobs: BlobStore;
   readonly ociTags: TagStore;
+  /** What V1 is served from, where it isn't the registry's own. */
+  readonly v1: ReturnType<typeof v1View>;
+  /** As the bridge's `Bring`. */
+  readonly bring: Bring;
   /** Stands before access control: it says which repository a request is about. */
   readonly middleware: Middleware;
   /** Gives up what is on its way. */
@@ -62,10 +68,28 @@ export async function openMirror(parts: MirrorParts): Promise<Mirror> {
   const records = new MirrorRecords(new Documents(driver), turns);
   const spool = settings.spool === undefined ? tmpdir() : resolve(folder, settings.spool);
   const blobs = new MirroredBlobs({ ...registry, own: registry.linkedBlobs, driver, upstreams, records, folder: spool, log }); // prettier-ignore
+  const manifests = new MirroredManifests({ own: registry.manifests, tags: registry.ociTags, blobs, upstreams, records, turns, log }); // prettier-ignore
+  const ociTags = new MirroredTags({ own: registry.ociTags, upstreams, log });
   return {
     linkedBlobs: blobs,
-    manifests: new MirroredManifests({ own: registry.manifests, tags: registry.ociTags, blobs, upstreams, records, turns, log }), // prettier-ignore
-    ociTags: new MirroredTags({ own: registry.ociTags, upstreams, log }),
+    manifests,
+    ociTags,
+    v1: v1View({ ...registry, manifests, ociTags, upstreams }),
+    bring: async (manifest, kind, digest) => {
+      const { repositories = [] } = (await records.blob(manifest)) ?? {};
+      for (const name of repositories.filter((each) => upstreams.find(each) !== undefined)) {
+        try {
+          if (kind === "blob") await blobs.bring(name, digest);
+          else await manifests.get(name, { kind: "digest", digest });
+          return;
+        } catch (error) {
+          log.warn(
+            { repository: name, digest, reason: String(error) },
+            "What an image of V1 needs could not be fetched",
+          );
+        }
+      }
+    },
     middleware: requests(upstreams),
     close: async () => {
       await blobs.close();

@@ -11,7 +11,7 @@ import { SharedOciTags } from "./bridge/shared-oci-tags.ts";
 import { SharedRepositories } from "./bridge/shared-repositories.ts";
 import { SharedTags } from "./bridge/shared-tags.ts";
 import { V1Names } from "./bridge/v1-names.ts";
-import { V1Translation } from "./bridge/v1-translation.ts";
+import { V1Translation, type Bring } from "./bridge/v1-translation.ts";
 import { Catalog } from "./catalog.ts";
 import { Documents } from "./documents.ts";
 import { FileLists } from "./file-lists.ts";
@@ -66,6 +66,8 @@ export interface RegistryParts {
   readonly allowSparseIndexes?: boolean;
   /** Which image of an index V1 clients are shown; linux/amd64 by default. */
   readonly v1Platform?: string;
+  /** Gets what a manifest lacks for V1 clients; by default nobody does. */
+  readonly bring?: Bring;
   /** Told why an image could not be translated beside other work. Must not throw; by default nobody is told. */
   readonly onUntranslated?: (error: unknown, image: string) => void;
 }
@@ -128,14 +130,14 @@ export function createRegistry(parts: RegistryParts): Registry {
 }
 
 function v1Translation(
-  { v1Platform = "linux/amd64" }: RegistryParts,
+  { v1Platform = "linux/amd64", bring = async () => await Promise.resolve() }: RegistryParts,
   parts: Omit<
     ConstructorParameters<typeof ImagePush>[0] & ConstructorParameters<typeof V1Translation>[0],
-    "images" | "push" | "platform"
+    "images" | "push" | "platform" | "bring"
   >,
 ): V1Translation {
   const images = new Images(parts.driver, parts.documents);
   // A push of a V1 client may wait for a translation of the same image.
   const push = new ImagePush({ ...parts, images, turns: turnsApart(parts.turns, "translation of") });
-  return new V1Translation({ ...parts, images, push, platform: v1Platform });
+  return new V1Translation({ ...parts, images, push, platform: v1Platform, bring });
 }

@@ -4,16 +4,16 @@ import type { Offload } from "../http/offload.ts";
 import type { FileLists } from "../registry/file-lists.ts";
 import type { ImagePush } from "../registry/image-push.ts";
 import type { Images } from "../registry/images.ts";
-import type { SharedRepositories } from "../registry/bridge/shared-repositories.ts";
-import type { SharedTags } from "../registry/bridge/shared-tags.ts";
+import type { RepositoryStore } from "../registry/bridge/shared-repositories.ts";
+import type { TagsOfV1 } from "../registry/bridge/shared-tags.ts";
 
 /** What the V1 protocol is served from. */
 export interface V1Parts {
   readonly images: Images;
   readonly push: ImagePush;
   readonly fileLists: FileLists;
-  readonly repositories: SharedRepositories;
-  readonly tags: SharedTags;
+  readonly repositories: RepositoryStore;
+  readonly tags: TagsOfV1;
   readonly search: SearchIndex;
   readonly access: V1Access;
   /** Makes accounts for those who ask for one; undefined where nobody may. */
@@ -32,6 +32,8 @@ export interface V1Options {
   readonly host: string;
   /** Without an index server: the registry answers the index's requests itself. */
   readonly standalone: boolean;
+  /** Whether it serves what another registry has. */
+  readonly mirrors: boolean;
   /** What `/` says; by default its name and version. */
   readonly issue: string | undefined;
   /** What `_ping` tells when debugging. */

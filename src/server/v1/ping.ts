@@ -9,7 +9,7 @@ export function pingRoutes(router: Router, { options, services }: V1Parts): void
   });
 
   router.get(["/_ping", "/v1/_ping"], (ctx) => {
-    ctx.set("X-Docker-Registry-Standalone", options.standalone ? "True" : "False");
+    ctx.set("X-Docker-Registry-Standalone", options.mirrors ? "mirror" : options.standalone ? "True" : "False");
     answer(ctx, options.debug ?? true);
   });
 

@@ -7,8 +7,11 @@ import type { Bridge } from "./bridge.ts";
 import { ociNamesOf, ociTagOf } from "./names.ts";
 import type { SharedRepositories } from "./shared-repositories.ts";
 
+/** What V1 clients ask of tags. */
+export type TagsOfV1 = Pick<Tags, "list" | "image" | "put" | "delete" | "json" | "repositoryJson">;
+
 /** The tags of a repository as V1 clients see them: V2's that are images, and those of V1 that V2 has not. */
-export class SharedTags implements Pick<Tags, "list" | "image" | "put" | "delete" | "json" | "repositoryJson"> {
+export class SharedTags implements TagsOfV1 {
   readonly #own: Tags;
   readonly #ociTags: OciTags;
   readonly #repositories: SharedRepositories;

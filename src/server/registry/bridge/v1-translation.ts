@@ -22,6 +22,12 @@ import type { V1ChainImage } from "./v1-chain.ts";
 /** What a manifest is, without what else must be in the store. */
 type Parsed = { readonly image: ImageManifest } | { readonly chosen: Digest } | { readonly problem: RegistryError };
 
+/**
+ * Gets what a manifest names and the store lacks, where there is somebody to get it from. Resolves also when it can't be
+ * had.
+ */
+export type Bring = (manifest: Digest, kind: "manifest" | "blob", digest: Digest) => Promise<void>;
+
 /** So many images are written at the same time; each reads its layer. */
 const atOnce = 4;
 /** An index in an index in an index … */
@@ -36,6 +42,7 @@ export class V1Translation {
   readonly #facts: LayerFacts;
   readonly #records: BridgeRecords;
   readonly #platform: string;
+  readonly #bring: Bring;
   readonly #parsed = new LRUCache<Digest, Parsed>({ max: 2_000 });
   readonly #runs = new SharedRuns<boolean>({ atOnce });
 
@@ -48,6 +55,7 @@ export class V1Translation {
     readonly layerFacts: LayerFacts;
     readonly records: BridgeRecords;
     readonly platform: string;
+    readonly bring: Bring;
   }) {
     this.#documents = parts.documents;
     this.#blobs = parts.blobs;
@@ -56,6 +64,7 @@ export class V1Translation {
     this.#facts = parts.layerFacts;
     this.#records = parts.records;
     this.#platform = parts.platform;
+    this.#bring = parts.bring;
   }
 
   /**
@@ -69,9 +78,10 @@ export class V1Translation {
     if ("problem" in parsed) throw parsed.problem;
     if ("chosen" in parsed) {
       if (depth === 0) throw untranslatable("its indexes name each other");
+      await this.#require(manifest, "manifest", parsed.chosen);
       return await this.imageOf(parsed.chosen, depth - 1);
     }
-    const chain = await this.#chain(parsed.image);
+    const chain = await this.#chain(manifest, parsed.image);
     const { id } = at(chain, chain.length - 1);
     await this.#keepSources(manifest, chain, chain.length - 1);
     await this.#records.keepImageOf(manifest, { image: id, origin: "derived" });
@@ -90,10 +100,11 @@ export class V1Translation {
   async #write(id: ImageId, { manifest, position }: ImageSource): Promise<boolean> {
     const parsed = await this.#parse(manifest).catch(absent);
     if (!parsed || !("image" in parsed)) return false;
-    const chain = await this.#chain(parsed.image);
+    const chain = await this.#chain(manifest, parsed.image);
     const image = at(chain, position);
     if (image.id !== id) throw new Error(`The image ${position} of ${manifest} should be ${id}, and is ${image.id}`);
     await this.#keepSources(manifest, chain, 0, position);
+    await this.#require(manifest, "blob", image.layer.digest);
     const layer = await this.#layer(image);
     const bytes = image.json(layer.unpackedSize);
     const payload = await this.#payload(bytes, layer.digest);
@@ -119,7 +130,12 @@ export class V1Translation {
     return parsed;
   }
 
-  async #chain(image: ImageManifest): Promise<readonly V1ChainImage[]> {
+  async #require(manifest: Digest, kind: "manifest" | "blob", digest: Digest): Promise<void> {
+    if (digest !== emptyLayer.digest && !(await this.#blobs.has(digest))) await this.#bring(manifest, kind, digest);
+  }
+
+  async #chain(manifest: Digest, image: ImageManifest): Promise<readonly V1ChainImage[]> {
+    await this.#require(manifest, "blob", image.config.digest);
     const config = await this.#documents.read(blobKey(image.config.digest));
     if (!config) throw untranslatable(`its configuration ${image.config.digest} is not in this registry`);
     // Few servers are asked by clients of both protocols: what they alone need is loaded when it is needed.
