@@ -33,7 +33,12 @@ export function copy(context: Context): CommandUnknownOpts {
     .requiredOption("--to <flavor>", "flavor whose storage takes the copy")
     .addOption(configOption)
     .option("-r, --repository <name>", "copy this repository alone, * for any characters; repeatable", repeated)
-    .option("-j, --jobs <count>", "so many blobs and layers at the same time", wholeNumber(1, 64), usualJobs)
+    .option(
+      "-j, --jobs <count>",
+      "so many blobs and layers at the same time, three large ones among them",
+      wholeNumber(1, 64),
+      usualJobs,
+    )
     .option("--keep-tags", "leave tags that the target has as they are")
     .option("--verify", "also read and hash what the target has already, and copy again what is damaged")
     .option("-n, --dry-run", "only tell what would be copied")

@@ -37,6 +37,12 @@ export interface SinkOptions {
   readonly onBytes: (bytes: number) => void;
 }
 
+/**
+ * Of objects of more bytes fewer pass at the same time: what is read and written of each fills the memory, and more of them
+ * are no faster.
+ */
+const large = 8 * 1_048_576;
+const largeAtOnce = 3;
 /** Content is tried so often when a storage fails in the middle of it; what is between, the driver's wrappers try again. */
 const attempts = 4;
 /** Milliseconds before the second try; each later wait is twice as long. */
@@ -48,6 +54,7 @@ export class StoringSink implements CopySink {
   readonly #documents: Documents;
   readonly #options: SinkOptions;
   readonly #runs: SharedRuns<void>;
+  readonly #largeRuns = new SharedRuns<void>({ atOnce: largeAtOnce });
 
   constructor(driver: StorageDriver, options: SinkOptions) {
     this.#driver = driver;
@@ -62,13 +69,13 @@ export class StoringSink implements CopySink {
   }
 
   async content(key: string, size: number, open: Opening): Promise<void> {
-    await this.#runs.run(key, async () => {
+    await this.#inTurn(key, size, async () => {
       await this.#tried(async (watched) => await this.#driver.write(key, watched(open()), size));
     });
   }
 
   async contentReadBack(key: string, size: number, open: Opening, isRight: Check | undefined): Promise<void> {
-    await this.#runs.run(key, async () => {
+    await this.#inTurn(key, size, async () => {
       // Always the same one, so that a copy which goes on leaves nothing of the one that was killed.
       const staged = uploadKey(digestParts(digestOf(Buffer.from(key))).hex);
       await this.#tried(async (watched) => {
@@ -98,9 +105,9 @@ export class StoringSink implements CopySink {
     }
   }
 
-  async isRight(key: string, _size: number, check: Check): Promise<boolean> {
+  async isRight(key: string, size: number, check: Check): Promise<boolean> {
     let right = false;
-    await this.#runs.run(`reading ${key}`, async () => {
+    await this.#inTurn(`reading ${key}`, size, async () => {
       await this.#tried(async (watched) => {
         right = await check(watched(await this.#read(key)));
       });
@@ -111,6 +118,14 @@ export class StoringSink implements CopySink {
   async merge(change: () => Promise<unknown>): Promise<void> {
     this.#options.signal.throwIfAborted();
     await change();
+  }
+
+  /** A large one takes the place of a small one only when its turn among the large ones has come. */
+  async #inTurn(name: string, size: number, work: () => Promise<void>): Promise<void> {
+    const run = async (): Promise<void> => {
+      await this.#runs.run(name, work);
+    };
+    await (size > large ? this.#largeRuns.run(name, run) : run());
   }
 
   async #read(key: string): Promise<AsyncIterable<Uint8Array>> {
