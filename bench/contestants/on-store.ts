@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
-import type { Store, StoreServer } from "../stores/store.ts";
-import type { Contestant } from "./contestant.ts";
+import type { Place, Store, StoreServer } from "../stores/store.ts";
+import type { Contestant, Server } from "./contestant.ts";
 import { killedToo } from "./service.ts";
 
 /**
@@ -17,39 +17,18 @@ export function onStore(
   return [
     {
       ...ours,
-      async start(folder) {
-        const server = await shared.open();
-        try {
-          const place = await server.newPlace(folder);
-          const started = await ours.start(folder, { storage: { ...place.settings, storage_redirect: redirect } });
-          const stop = async (): Promise<void> => {
-            await started.stop();
-            await shared.close();
-          };
-          return { ...started, place, stop };
-        } catch (error) {
-          await shared.close();
-          throw error;
-        }
-      },
+      start: async (folder) =>
+        await shared.use(folder, async ({ settings }) => {
+          return await ours.start(folder, { storage: { ...settings, storage_redirect: redirect } });
+        }),
     },
     {
       name: store.client,
       speaksV1: false,
-      async start(folder) {
-        const server = await shared.open();
-        try {
-          await mkdir(folder, { recursive: true });
-          const place = await server.newPlace(folder);
-          const stop = async (): Promise<void> => {
-            await shared.close();
-          };
-          return { url: server.url, pids: [], readyAfter: Number.NaN, place, stop };
-        } catch (error) {
-          await shared.close();
-          throw error;
-        }
-      },
+      start: async (folder) =>
+        await shared.use(folder, async (_place, { url }) => {
+          return await Promise.resolve({ url, pids: [], readyAfter: Number.NaN, stop: () => Promise.resolve() });
+        }),
     },
   ];
 }
@@ -65,14 +44,32 @@ class SharedServer {
     this.#store = store;
   }
 
-  async open(): Promise<StoreServer> {
+  /** Makes a place in `folder`, and starts who uses it. */
+  async use(folder: string, start: (place: Place, server: StoreServer) => Promise<Server>): Promise<Server> {
+    const server = await this.#open();
+    try {
+      await mkdir(folder, { recursive: true });
+      const place = await server.newPlace(folder);
+      const started = await start(place, server);
+      const stop = async (): Promise<void> => {
+        await started.stop();
+        await this.#close();
+      };
+      return { ...started, place, stop };
+    } catch (error) {
+      await this.#close();
+      throw error;
+    }
+  }
+
+  async #open(): Promise<StoreServer> {
     this.#server ??= this.#store.launch();
     const server = await this.#server;
     if (this.#users++ === 0) this.#forget = killedToo(() => server.stop());
     return server;
   }
 
-  async close(): Promise<void> {
+  async #close(): Promise<void> {
     if (--this.#users > 0) return;
     this.#forget();
     await (await this.#server)?.stop();
