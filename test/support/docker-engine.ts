@@ -30,7 +30,7 @@ export class DockerEngine {
   }
 
   /** Starts it. What runs on 127.0.0.1 it takes without looking at certificates; only its client looks at them. */
-  static async start({ address, authority }: FrontedRegistry): Promise<DockerEngine> {
+  static async start({ address, authority }: Pick<FrontedRegistry, "address" | "authority">): Promise<DockerEngine> {
     const folder = await temporaryFolder("docker");
     for (const name of ["lib", "run", "home", "tmp"]) await mkdir(join(folder, name));
     const socket = `unix://${join(folder, "docker.sock")}`;

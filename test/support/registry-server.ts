@@ -2,7 +2,7 @@ import { alone, amongStrangers } from "../../src/drivers/storage/coherence.ts";
 import { createApp } from "../../src/server/app.ts";
 import { settingsOf, type SettingsInput } from "../../src/server/config/schema.ts";
 import { createLog } from "../../src/server/log.ts";
-import { listen } from "../../src/server/server.ts";
+import { listen, type ListenOptions, type RunningServer } from "../../src/server/server.ts";
 import { KeyedLock } from "../../src/server/registry/keyed-lock.ts";
 import { V1Client, type V1ClientOptions } from "./v1-client.ts";
 
@@ -14,6 +14,8 @@ export interface RegistryServer {
   /** What the server logged, one JSON object a line. */
   readonly log: readonly string[];
   connect(options?: V1ClientOptions): V1Client;
+  /** Serves the same on another port. */
+  alsoListen(options: Partial<ListenOptions>): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -32,6 +34,7 @@ export async function startRegistry(settings: Partial<SettingsInput> = {}): Prom
     coherence: settings.storage === "local" ? amongStrangers : alone,
     log: createLog({ level: "debug", destination: { write: (line) => log.push(line) } }),
   });
+  const others: RunningServer[] = [];
   const server = await listen(app.handler, { host: "127.0.0.1", port: 0 });
   return {
     url: server.url,
@@ -39,8 +42,13 @@ export async function startRegistry(settings: Partial<SettingsInput> = {}): Prom
     client: new V1Client(server.url),
     log,
     connect: (options) => new V1Client(server.url, options),
+    alsoListen: async (options) => {
+      const other = await listen(app.handler, { host: "127.0.0.1", port: 0, ...options });
+      others.push(other);
+      return other.url;
+    },
     close: async () => {
-      await server.close(1);
+      for (const each of [server, ...others]) await each.close(1);
       await app.close();
     },
   };

@@ -31,7 +31,11 @@ export interface Answer {
 export interface V1ClientOptions {
   readonly userAgent?: string;
   readonly basic?: string;
+  /** Sent where no token is, as docker does without TLS. */
+  readonly login?: string;
   readonly ca?: Buffer | string;
+  /** The certificate that it shows over TLS, and its key, as PEM. */
+  readonly identity?: { readonly cert: string; readonly key: string };
 }
 
 const docker15 = "docker/1.5.0 go/go1.3.3 git-commit/a8a31ef kernel/3.13.0-24-generic os/linux arch/amd64";
@@ -168,7 +172,8 @@ export class V1Client {
   /** Sends a request; the answer's body is still to be read. */
   async open(method: string, path: string, { headers = {}, body }: RequestParts = {}): Promise<IncomingMessage> {
     const secure = this.#base.protocol === "https:";
-    const { userAgent = docker15, basic, ca } = this.#options;
+    const { userAgent = docker15, login, ca, identity } = this.#options;
+    const basic = this.#options.basic ?? ("Authorization" in headers ? undefined : login);
     const length = body === undefined || body instanceof Uint8Array ? { "Content-Length": body?.length ?? 0 } : {};
     const request = (secure ? httpsRequest : httpRequest)({
       host: this.#base.hostname,
@@ -177,6 +182,7 @@ export class V1Client {
       path,
       agent: false,
       ...(ca !== undefined && { ca }),
+      ...identity,
       headers: {
         "User-Agent": userAgent,
         ...(method === "GET" || method === "HEAD" ? {} : length),

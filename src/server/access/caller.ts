@@ -38,6 +38,8 @@ export interface Caller {
   mayAny(action: Action): boolean;
   /** Whether they might with other credentials of theirs, such as a token of a larger scope. */
   might(action: Action, repository: string): boolean;
+  /** Whether there is nothing that they may not. */
+  readonly mayEverything?: true;
   /** The only repository that images of V1 may be read from with these credentials, where there is one. */
   readonly boundTo?: string;
   /** The API key that they have shown instead of a password: tokens for it are good for no more, and for no longer. */
@@ -48,7 +50,7 @@ export interface Caller {
 export function unrestricted(name: string): Caller {
   const yes = () => true;
   const answers = { sees: yes, may: yes, mayAny: yes, might: yes };
-  return { name, isKnown: true, mayEnter: true, mayList: true, seesAll: true, ...answers };
+  return { name, isKnown: true, mayEnter: true, mayList: true, seesAll: true, mayEverything: true, ...answers };
 }
 
 /** Somebody who may do nothing but `changes`. */

@@ -11,8 +11,8 @@ import { searchRoutes } from "./search.ts";
 import { tagRoutes } from "./tags.ts";
 import { userRoutes } from "./users.ts";
 
-/** The Docker Registry V1 protocol. Requests for other paths pass on; wrong methods are refused with `Allow`. */
-export function v1(parts: V1Parts): Middleware {
+/** The routes of V1. */
+export function v1Router(parts: V1Parts): Router {
   const router = new Router({ strict: true, sensitive: true });
   pingRoutes(router, parts);
   imageRoutes(router, parts);
@@ -22,6 +22,12 @@ export function v1(parts: V1Parts): Middleware {
   repositoryRoutes(router, parts);
   if (parts.options.standalone) indexRoutes(router, parts);
   slashlessRoutes(router, parts);
+  return router;
+}
+
+/** The Docker Registry V1 protocol. Requests for other paths pass on; wrong methods are refused with `Allow`. */
+export function v1(parts: V1Parts): Middleware {
+  const router = v1Router(parts);
   const routes = router.routes();
   const allowedMethods = router.allowedMethods();
   return async (ctx, next) => {

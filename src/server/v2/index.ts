@@ -8,8 +8,8 @@ import type { V2Parts } from "./parts.ts";
 import { tokenRoutes } from "./token.ts";
 import { uploadRoutes } from "./uploads.ts";
 
-/** OCI Distribution 1.1, which is Docker's V2. Requests for other paths pass on. */
-export function v2(parts: V2Parts): Middleware {
+/** The routes of V2. */
+export function v2Router(parts: V2Parts): Router {
   const router = new Router({ strict: true, sensitive: true });
   router.get(["/v2/", "/v2"], async (ctx) => {
     // Docker before 1.10 would not go on with V1 if it were asked for credentials here.
@@ -21,6 +21,12 @@ export function v2(parts: V2Parts): Middleware {
   uploadRoutes(router, parts);
   blobRoutes(router, parts);
   manifestRoutes(router, parts);
+  return router;
+}
+
+/** OCI Distribution 1.1, which is Docker's V2. Requests for other paths pass on. */
+export function v2(parts: V2Parts): Middleware {
+  const router = v2Router(parts);
   const hot = hotManifests(parts);
   const routes = router.routes();
   const allowedMethods = router.allowedMethods();
