@@ -2,12 +2,15 @@ import { expect } from "chai";
 import type { StorageDriver } from "../../../../src/drivers/storage/driver.ts";
 import { DriverError } from "../../../../src/drivers/storage/errors.ts";
 import type { GlanceSettings } from "../../../../src/drivers/storage/glance/options.ts";
+import { openGlance } from "../../../../src/drivers/storage/glance/storage.ts";
 import { registryLayers } from "../../../../src/drivers/storage/glance/layer-keys.ts";
+import { openSwift } from "../../../../src/drivers/storage/swift.ts";
 import { probeStorage } from "../../../../src/server/storage-probe.ts";
 import { endOfSuite } from "../../../support/end-of-suite.ts";
 import { GlanceCloud, layersWhere } from "../../../support/glance-store.ts";
 import { until } from "../../../support/program.ts";
-import { exists, hashOf, keysOf, outcome, put, rejection, repeated, source, textOf } from "../../../support/storage-content.ts"; // prettier-ignore
+import { startSwift } from "../../../support/swift-cloud.ts";
+import { exists, hashOf, keysOf, namesOf, outcome, put, rejection, repeated, source, textOf } from "../../../support/storage-content.ts"; // prettier-ignore
 import { TcpProxy } from "../../../support/tcp-proxy.ts";
 
 const mebibyte = 1_048_576;
@@ -120,6 +123,29 @@ describe("glance when things go wrong", function () {
     expect(await textOf(driver, "kept")).to.equal("old");
   });
 
+  it("fails a write when Glance is killed and started again in its middle, and keeps the old object", async () => {
+    const stored = await cloud.glance.storedFiles();
+    await put(driver, "killed", "old");
+    let restarted = Promise.resolve();
+    const killing = async function* () {
+      yield* repeated(block, 4 * mebibyte);
+      await until("content on Glance's disk", async () => (await cloud.glance.storedFiles()) > stored + 1);
+      await cloud.glance.kill();
+      restarted = cloud.glance.restart();
+      await restarted;
+      yield* repeated(block, 4 * mebibyte);
+    };
+    expect(await outcome(driver.write("killed", killing()))).to.equal("UNAVAILABLE");
+    await restarted;
+    expect(await textOf(driver, "killed")).to.equal("old");
+    await put(driver, "killed", "new");
+    expect(await textOf(driver, "killed")).to.equal("new");
+    expect(await keysOf(driver, "")).to.include("killed");
+    // Nobody was there to delete what the driver could not finish.
+    expect(await cloud.removeLeftovers(Date.now() + day)).to.equal(1);
+    expect(await textOf(driver, "killed")).to.equal("new");
+  });
+
   it("goes on with a read and a listing whose connection is cut", async () => {
     proxy.cutAfter("down", 3 * mebibyte);
     expect(await hashOf(await driver.read("large"))).to.equal(await hashOf(repeated(block, 8 * mebibyte)));
@@ -174,5 +200,106 @@ describe("glance when things go wrong", function () {
     expect(await exists(eager, "new")).to.be.false;
     await eager.close();
     await until("no connection", () => proxy.connections <= 4);
+  });
+
+  describe("of its alternate", () => {
+    let alternate: TcpProxy;
+    let mixed: StorageDriver;
+
+    before(async function () {
+      const swift = await startSwift(this);
+      atEnd(() => swift.stop());
+      alternate = await TcpProxy.start(swift.port);
+      atEnd(() => alternate.stop());
+      const settings = cloud.settings();
+      mixed = await openGlance(settings, await openSwift(swift.settings(alternate.port), { delay: 1 }), tuning);
+      atEnd(() => mixed.close());
+      await mixed.write("alternate/large", repeated(block, 4 * mebibyte), 4 * mebibyte);
+      await put(mixed, "alternate/small", "old");
+      await put(mixed, "above", "a layer");
+    });
+
+    afterEach(() => {
+      alternate.calm();
+    });
+
+    const goAway = (): void => {
+      alternate.mode = "refuse";
+      alternate.cutAll();
+    };
+
+    it("fails a write that it goes away from, and keeps the old object", async () => {
+      const going = async function* () {
+        yield* repeated(block, mebibyte);
+        goAway();
+        yield* repeated(block, mebibyte);
+      };
+      expect(await outcome(mixed.write("alternate/small", going()))).to.equal("UNAVAILABLE");
+      expect(await outcome(mixed.delete("alternate/small"))).to.equal("UNAVAILABLE");
+      alternate.calm();
+      expect(await textOf(mixed, "alternate/small")).to.equal("old");
+      await put(mixed, "alternate/small", "new");
+      expect(await textOf(mixed, "alternate/small")).to.equal("new");
+    });
+
+    it("goes on with a read that is cut, and fails one that it goes away from", async () => {
+      alternate.cutAfter("down", mebibyte);
+      expect(await hashOf(await mixed.read("alternate/large"))).to.equal(await hashOf(repeated(block, 4 * mebibyte)));
+      const reading = async (): Promise<void> => {
+        let isFirst = true;
+        for await (const chunk of await mixed.read("alternate/large")) {
+          if (isFirst) goAway();
+          isFirst = (chunk as Uint8Array).length === 0;
+        }
+      };
+      expect(await outcome(reading())).to.equal("UNAVAILABLE");
+    });
+
+    it("lists nothing without it: what has layers alone would look like a whole store", async () => {
+      const whole = ["above", "alternate/large", "alternate/small"];
+      expect((await keysOf(mixed, "")).filter((key) => whole.includes(key))).to.deep.equal(whole);
+      alternate.cutAfter("down", 50);
+      expect((await keysOf(mixed, "")).filter((key) => whole.includes(key))).to.deep.equal(whole);
+      goAway();
+      expect(await outcome(keysOf(mixed, ""))).to.equal("UNAVAILABLE");
+      expect(await outcome(namesOf(mixed, ""))).to.equal("UNAVAILABLE");
+      expect(await outcome(mixed.ping())).to.equal("UNAVAILABLE");
+    });
+
+    it("does without it what is Glance's alone", async () => {
+      goAway();
+      await put(mixed, "layer of Glance", "content");
+      expect(await textOf(mixed, "layer of Glance")).to.equal("content");
+      expect(await textOf(mixed, "above")).to.equal("a layer");
+      expect(await outcome(mixed.stat("alternate/small"))).to.equal("UNAVAILABLE");
+    });
+
+    it("makes no layer of half an upload, and keeps the upload that could not be deleted", async () => {
+      const from = "alternate/huge";
+      await mixed.write(from, repeated(block, 32 * mebibyte), 32 * mebibyte);
+      const stored = await cloud.glance.storedFiles();
+      const begun = until("content on Glance's disk", async () => (await cloud.glance.storedFiles()) > stored);
+      const [half] = await Promise.all([outcome(mixed.move(from, "moved")), begun.then(goAway)]);
+      expect(half).to.equal("UNAVAILABLE");
+      alternate.calm();
+      expect(await exists(mixed, "moved")).to.be.false;
+      // All of it has been read when it goes away.
+      const going = until("the whole upload in Glance", async () => await exists(mixed, "moved")).then(goAway);
+      const moving = outcome(mixed.move(from, "moved"));
+      await going;
+      expect(["UNAVAILABLE", "done"]).to.include(await moving);
+      alternate.calm();
+      const hash = await hashOf(repeated(block, 32 * mebibyte));
+      expect(await hashOf(await mixed.read("moved"))).to.equal(hash);
+      if (await exists(mixed, from)) await mixed.move(from, "moved");
+      expect([await exists(mixed, from), await hashOf(await mixed.read("moved"))]).to.deep.equal([false, hash]);
+    });
+
+    it("keeps a layer that could not become the alternate's", async () => {
+      goAway();
+      expect(await outcome(mixed.move("above", "alternate/below"))).to.equal("UNAVAILABLE");
+      alternate.calm();
+      expect([await textOf(mixed, "above"), await exists(mixed, "alternate/below")]).to.deep.equal(["a layer", false]);
+    });
   });
 });
