@@ -261,12 +261,12 @@ async function unanswered(ctx: Koa.Context, next: Koa.Next): Promise<void> {
 /** Loaded only where it is used. */
 async function openMirroring(
   { mirroring: settings }: Settings,
-  { folder, turns, log }: AppEnvironment,
+  { folder, turns, isFirst, log }: AppEnvironment,
   parts: { readonly registry: Registry; readonly driver: StorageDriver },
 ): Promise<Mirror | undefined> {
   if (!settings) return undefined;
   const { openMirror } = await import("./mirror/mirror.ts");
-  return await openMirror({ ...parts, settings, folder, turns, log });
+  return await openMirror({ ...parts, settings, folder, turns, isFirst, log });
 }
 
 function checksOf(store: Store, search: SearchIndex): readonly HealthCheck[] {

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { option } from "../../drivers/option.ts";
-import { kind, path, seconds, text, texts, webUrl } from "./values.ts";
+import { kind, path, seconds, size, text, texts, webUrl } from "./values.ts";
 
 const prefix = kind(
   z.string().regex(/^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/),
@@ -75,6 +75,15 @@ export const mirroring = z.object({
   upstreams: option(z.array(upstream).default([]), {
     description:
       "More registries that are mirrored, each with its url and a prefix, and username, password, credential_helper, ca, proxy, repositories, hosts and push of its own.",
+  }),
+  max_age: option(seconds.optional(), {
+    description: "For how many seconds what was mirrored stays when nobody asks for it; for ever if nothing is said.",
+    env: ["MIRROR_MAX_AGE"],
+  }),
+  max_size: option(size.optional(), {
+    description:
+      "How much of the storage what was mirrored may take, such as 100G: what was asked for longest ago goes first.",
+    env: ["MIRROR_MAX_SIZE"],
   }),
   spool: option(path.optional(), {
     description: "The folder where blobs lie while they come; the system's for temporary files if nothing is said.",

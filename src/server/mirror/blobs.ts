@@ -54,7 +54,7 @@ export class MirroredBlobs implements BlobStore {
     const { own, upstreams, records } = this.#parts;
     try {
       const found = await own.find(name, digest, watch);
-      if (upstreams.find(name)) this.#later(records.touch(digest));
+      if (upstreams.find(name)) records.touchLater(digest);
       return found;
     } catch (error) {
       const from = isUnknown(error) ? upstreams.find(name) : undefined;
@@ -162,8 +162,8 @@ export class MirroredBlobs implements BlobStore {
       keep: async (source, size) => {
         const before = (await blobs.size(digest)) !== undefined;
         const { size: kept } = await driver.write(blobKey(digest), source, size);
-        await own.link(name, digest);
         await records.keepBlob(digest, name, kept, before);
+        await own.link(name, digest);
       },
       onError: (err) => {
         log.error({ ...facts, err }, "A blob of the mirrored registry could not be kept");
@@ -184,13 +184,6 @@ export class MirroredBlobs implements BlobStore {
     if (size === undefined) return;
     await own.link(name, digest);
     await records.keepBlob(digest, name, size, true);
-  }
-
-  /** What is noted beside an answer must not fail it. */
-  #later(work: Promise<void>): void {
-    work.catch((err: unknown) => {
-      this.#parts.log.warn({ err }, "The use of a blob could not be noted");
-    });
   }
 }
 

@@ -98,7 +98,10 @@ export class MirroredManifests implements ManifestStore {
   async #byDigest(name: OciName, digest: Digest, from: Mirrored, watch: Watch): Promise<StoredManifest> {
     const reference = { kind: "digest", digest } as const;
     const known = await this.#parts.own.get(name, reference, watch).catch(unlessKnown);
-    if (known) return known;
+    if (known) {
+      this.#parts.records.touchLater(digest);
+      return known;
+    }
     watch.close();
     return await this.#fetches.run(`${name}@${digest}`, async () => {
       const { bytes, contentType } = await this.#fetch(from, digest, digest);

@@ -16,6 +16,7 @@ import type { Registry } from "../registry/registry.ts";
 import { MirroredBlobs } from "./blobs.ts";
 import { Connection } from "./connection.ts";
 import { anonymous, fixedLogin, helperLogin, type Credentials } from "./credentials.ts";
+import { keepEvicting } from "./eviction.ts";
 import { MirroredManifests } from "./manifests.ts";
 import { MirrorRecords } from "./records.ts";
 import { requests } from "./requests.ts";
@@ -47,6 +48,8 @@ export interface MirrorParts {
   readonly registry: Registry;
   readonly driver: StorageDriver;
   readonly turns: Turns;
+  /** Whether this is the process that does what is to be done once. */
+  readonly isFirst: boolean;
   readonly log: Log;
 }
 
@@ -54,7 +57,7 @@ type UpstreamSettings = ReturnType<typeof upstreamsOf>[number];
 
 /** Makes the mirror that the configuration describes. Asks nobody yet. Rejects when a file that it names can't be read. */
 export async function openMirror(parts: MirrorParts): Promise<Mirror> {
-  const { settings, folder, registry, driver, turns, log } = parts;
+  const { settings, folder, registry, driver, turns, isFirst, log } = parts;
   const opened: Connection[] = [];
   const places: Place[] = [];
   for (const each of upstreamsOf(settings)) {
@@ -65,9 +68,12 @@ export async function openMirror(parts: MirrorParts): Promise<Mirror> {
     places.push(placeOf(each, settings, upstream, url));
   }
   const upstreams = new Upstreams(places);
-  const records = new MirrorRecords(new Documents(driver), turns);
+  const records = new MirrorRecords(driver, turns);
   const spool = settings.spool === undefined ? tmpdir() : resolve(folder, settings.spool);
   const blobs = new MirroredBlobs({ ...registry, own: registry.linkedBlobs, driver, upstreams, records, folder: spool, log }); // prettier-ignore
+  const limits = { maxAge: milliseconds(settings.max_age), maxSize: settings.max_size };
+  const isLimited = limits.maxAge !== undefined || limits.maxSize !== undefined;
+  const eviction = isFirst && isLimited ? keepEvicting({ driver, documents: new Documents(driver), manifests: registry.manifests, records, limits, log }) : undefined; // prettier-ignore
   const manifests = new MirroredManifests({ own: registry.manifests, tags: registry.ociTags, blobs, upstreams, records, turns, log }); // prettier-ignore
   const ociTags = new MirroredTags({ own: registry.ociTags, upstreams, log });
   return {
@@ -92,6 +98,7 @@ export async function openMirror(parts: MirrorParts): Promise<Mirror> {
     },
     middleware: requests(upstreams),
     close: async () => {
+      await eviction?.close();
       await blobs.close();
       for (const connection of opened) await connection.close();
     },
@@ -107,6 +114,10 @@ function placeOf(each: UpstreamSettings, settings: MirrorParts["settings"], upst
     tagsLifetime: (each.tags_cache_ttl ?? settings.tags_cache_ttl) * 1000,
     push: each.push,
   };
+}
+
+function milliseconds(seconds: number | undefined): number | undefined {
+  return seconds === undefined ? undefined : seconds * 1000;
 }
 
 async function connect({ ca, proxy }: UpstreamSettings, { host: who }: URL, folder: string): Promise<Connection> {

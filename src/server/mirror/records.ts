@@ -1,9 +1,10 @@
 import { LRUCache } from "lru-cache";
+import type { StorageDriver } from "../../drivers/storage/driver.ts";
 import type { Digest } from "../registry/digest.ts";
-import { isObject, type Documents } from "../registry/documents.ts";
+import { Documents, isObject } from "../registry/documents.ts";
 import type { Turns } from "../registry/keyed-lock.ts";
 import { isOciName, type OciName, type OciTag } from "../registry/oci-names.ts";
-import { mirroredBlobKey, mirroredTagKey } from "../registry/paths.ts";
+import { digestOfMirroredBlob, mirroredBlobKey, mirroredBlobsPrefix, mirroredTagKey } from "../registry/paths.ts";
 
 /** What an upstream said of a tag, and when, in milliseconds since 1970. */
 export interface TagRecord {
@@ -16,6 +17,8 @@ export interface BlobRecord {
   /** Our repositories that it was fetched for. */
   readonly repositories: readonly OciName[];
   readonly size: number;
+  /** When it was last fetched or linked for an upstream's repository, in milliseconds since 1970. */
+  readonly kept: number;
   /** When it was last asked for, about, in milliseconds since 1970. */
   readonly used: number;
 }
@@ -25,12 +28,14 @@ export const usedWithin = 3_600_000;
 
 /** What is known of where content comes from. It lies in the store: all servers on it know the same. */
 export class MirrorRecords {
+  readonly #driver: StorageDriver;
   readonly #documents: Documents;
   readonly #turns: Turns;
   readonly #touched = new LRUCache<Digest, number>({ max: 100_000 });
 
-  constructor(documents: Documents, turns: Turns) {
-    this.#documents = documents;
+  constructor(driver: StorageDriver, turns: Turns) {
+    this.#driver = driver;
+    this.#documents = new Documents(driver);
     this.#turns = turns;
   }
 
@@ -63,7 +68,7 @@ export class MirrorRecords {
       const record = await this.blob(digest);
       if (before && !record) return;
       const repositories = [...new Set([...(record?.repositories ?? []), name])];
-      await this.#write(digest, { repositories, size, used: Date.now() });
+      await this.#write(digest, { repositories, size, kept: Date.now(), used: Date.now() });
     });
   }
 
@@ -74,15 +79,28 @@ export class MirrorRecords {
     });
   }
 
-  /** It is asked for. Written down once in an hour. */
-  async touch(digest: Digest): Promise<void> {
+  /** It is asked for. Written down once in an hour, beside the answer; a storage that fails is told of elsewhere. */
+  touchLater(digest: Digest): void {
     const now = Date.now();
     if (now - (this.#touched.get(digest) ?? 0) < usedWithin) return;
     this.#touched.set(digest, now);
+    this.#touch(digest, now).catch(() => this.#touched.delete(digest));
+  }
+
+  async #touch(digest: Digest, now: number): Promise<void> {
     await this.#turns.run(turnOf(digest), async () => {
       const record = await this.blob(digest);
       if (record && now - record.used >= usedWithin) await this.#write(digest, { ...record, used: now });
     });
+  }
+
+  /** All of them, in no order. */
+  async *all(): AsyncGenerator<BlobRecord & { readonly digest: Digest }> {
+    for await (const { key } of this.#driver.list(mirroredBlobsPrefix)) {
+      const digest = digestOfMirroredBlob(key);
+      const record = digest && (await this.blob(digest));
+      if (digest && record) yield { ...record, digest };
+    }
   }
 
   /** Does `work` with the record while nobody changes it. */
@@ -103,7 +121,8 @@ function turnOf(digest: Digest): string {
 
 function parseBlobRecord(value: unknown): BlobRecord | undefined {
   if (!isObject(value)) return undefined;
-  const { repositories, size, used } = value;
-  if (!Array.isArray(repositories) || typeof size !== "number" || typeof used !== "number") return undefined;
-  return { repositories: repositories.filter((name) => typeof name === "string").filter(isOciName), size, used };
+  const { repositories, size, kept, used } = value;
+  if (!Array.isArray(repositories) || typeof size !== "number") return undefined;
+  if (typeof kept !== "number" || typeof used !== "number") return undefined;
+  return { repositories: repositories.filter((name) => typeof name === "string").filter(isOciName), size, kept, used };
 }

@@ -93,6 +93,12 @@ export const imageKey = (id: ImageId, file: ImageFile): string => `images/${id}/
 
 export const layerRecordPrefix = (id: ImageId): string => `_registryctl/v1/images/${id}/layers`;
 
+/** Holds what is kept of images of V1, their layers among it. */
+export const imageRecordsPrefix = "_registryctl/v1/images";
+
+/** Whether the key is one that `layerRecordKey` makes. */
+export const isLayerRecord = (key: string): boolean => /^_registryctl\/v1\/images\/[^/]+\/layers\/[^/]+$/.test(key);
+
 export const layerRecordKey = (id: ImageId, payload: Digest): string =>
   `${layerRecordPrefix(id)}/${digestParts(payload).hex}`;
 
@@ -239,6 +245,12 @@ export const mirroredBlobsPrefix = "_registryctl/v2/mirror/blobs";
 
 /** Says that content is an upstream's, and nobody's here. */
 export const mirroredBlobKey = (digest: Digest): string => `${mirroredBlobsPrefix}/${digestPath(digest)}`;
+
+/** The digest of content that a record of `mirroredBlobsPrefix` is about. */
+export function digestOfMirroredBlob(key: string): Digest | undefined {
+  const digest = key.split("/").slice(-2).join(":");
+  return isDigest(digest) ? digest : undefined;
+}
 
 /** The digest that a link is named for, wherever it lies; undefined for a key that is no link. */
 export function digestOfLink(key: string): Digest | undefined {
