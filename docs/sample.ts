@@ -31,9 +31,7 @@ export function mirrorConfig(): string {
           proxy: "_env:MIRROR_PROXY",
           max_age: "_env:MIRROR_MAX_AGE",
           max_size: "_env:MIRROR_MAX_SIZE",
-          max_age: "_env:MIRROR_MAX_AGE",
-    max_size: "_env:MIRROR_MAX_SIZE",
-    spool: "_env:MIRROR_SPOOL",
+          spool: "_env:MIRROR_SPOOL",
         },
       },
       dev: {
