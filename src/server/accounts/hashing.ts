@@ -44,7 +44,7 @@ export class Hashing {
   /** How long a task took of late, in milliseconds. */
   #usual = 250;
 
-  constructor({ mostWaiting = 64, idleMilliseconds = 60_000 }: HashingOptions = {}) {
+  constructor({ mostWaiting = 32, idleMilliseconds = 60_000 }: HashingOptions = {}) {
     this.#known = new FairQueue(mostWaiting);
     this.#strangers = new FairQueue(mostWaiting);
     this.#idleMilliseconds = idleMilliseconds;
