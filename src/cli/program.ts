@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { packageFolder } from "../server/package-folder.ts";
 import { command, type Context } from "./command.ts";
 import { adopt } from "./commands/adopt.ts";
+import { auth } from "./commands/auth.ts";
 import { check } from "./commands/check.ts";
 import { config } from "./commands/config.ts";
 import { completion } from "./commands/completion.ts";
@@ -52,6 +53,7 @@ export function program(context: Context): CommandUnknownOpts {
     inspect,
     rm,
     user,
+    auth,
     config,
     keygen,
     request,

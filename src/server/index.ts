@@ -2,6 +2,7 @@
  * What the server shows to those who run it: the command line, and programs that embed it. Nothing here loads the
  * server itself before `serve` is called.
  */
+export { explainAccess, type AccessExplanation } from "./access-explanation.ts";
 export { sign, signatureText, verify, type SignatureHash, type SignedRequest } from "./access/signature.ts";
 export { nameFault } from "./accounts/acceptable.ts";
 export { changePassword, hasAccount, listUsers, makeUser } from "./accounts/administration.ts";

@@ -69,6 +69,9 @@ export class Tokens {
   }
 }
 
+/** The failures that are not the token's. */
+const keyFailures = new Set([errors.JOSEError.code, errors.JWKSTimeout.code, errors.JWKSInvalid.code]);
+
 /** What a token says that `verify` has found valid; undefined when it has not. Other failures are passed on. */
 export async function valid(verify: () => Promise<JWTPayload>): Promise<ValidToken | undefined> {
   try {
@@ -80,7 +83,7 @@ export async function valid(verify: () => Promise<JWTPayload>): Promise<ValidTok
       ...(typeof key === "string" && { key }),
     };
   } catch (error) {
-    if (error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout)) return undefined;
+    if (error instanceof errors.JOSEError && !keyFailures.has(error.code)) return undefined;
     throw error;
   }
 }
