@@ -3,6 +3,7 @@ import type { Context } from "../command.ts";
 import { CommandError } from "../exit.ts";
 import { parseImageName } from "../image-name.ts";
 import { registryCommand, withRegistry } from "../registry-access.ts";
+import { assertAskable, confirmRemoval } from "../removal.ts";
 
 /** `rm`: removes a tag, in both protocols. */
 export function rm(context: Context): CommandUnknownOpts {
@@ -19,16 +20,9 @@ export function rm(context: Context): CommandUnknownOpts {
       const { terminal } = context;
       const { repository, reference: tag, isDigest } = parseImageName(name);
       if (isDigest) throw new CommandError("usage", "tags are removed, by NAME:TAG; what a digest names stays");
-      if (!options.yes && !terminal.interactive) {
-        throw new CommandError("usage", `nobody can be asked here: --yes removes ${repository}:${tag}`);
-      }
+      assertAskable(terminal, options.yes, `${repository}:${tag}`);
       await withRegistry(terminal, options, "write", async (registry) => {
-        if (!options.yes) {
-          const { confirm } = await import("../prompt.ts");
-          if (!(await confirm(terminal, `Remove ${repository}:${tag} from ${registry.name}?`, false))) {
-            throw new CommandError("failed", "nothing was removed");
-          }
-        }
+        await confirmRemoval(terminal, options.yes, `${repository}:${tag}`, registry.name);
         if (!(await registry.removeTag(repository, tag))) {
           throw new CommandError("failed", `${registry.name} has no ${repository}:${tag}`);
         }

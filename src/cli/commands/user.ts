@@ -2,6 +2,7 @@ import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { accountCommand, accountPlace, newPassword, withKeys, type AccountPlace } from "../accounts.ts";
 import { command, jsonOption, wholeNumber, type Context } from "../command.ts";
 import { CommandError } from "../exit.ts";
+import { assertAskable, confirmRemoval } from "../removal.ts";
 import type { OpenedKeys } from "../../server/index.ts";
 import type { Terminal } from "../terminal.ts";
 import { userToken } from "./user-token.ts";
@@ -98,15 +99,8 @@ function rm(context: Context): CommandUnknownOpts {
     .action(async (name, options) => {
       const { terminal } = context;
       const place = await accountPlace(terminal, options);
-      if (!options.yes && !terminal.interactive) {
-        throw new CommandError("usage", `nobody can be asked here: --yes removes ${name}`);
-      }
-      if (!options.yes) {
-        const { confirm } = await import("../prompt.ts");
-        if (!(await confirm(terminal, `Remove ${name} from ${place.path}?`, false))) {
-          throw new CommandError("failed", "nothing was removed");
-        }
-      }
+      assertAskable(terminal, options.yes, name);
+      await confirmRemoval(terminal, options.yes, name, place.path);
       const { removeUser } = await import("../../server/index.ts");
       await explained(removeUser(place.path, name), place);
       await terminal.print(`removed ${name} from ${place.path}`);
