@@ -180,6 +180,22 @@ describe("registryctl user", function () {
       expect(third).to.contain("registryctl user passwd").and.contain("chmod o-r");
     });
 
+    for (const [auth, code] of [
+      [{}, 3],
+      [undefined, 0],
+      [{ htpasswd: "_env:NOT_SET" }, 3],
+      [{ htpasswd: "" }, 3],
+      [{ token: { realm: "_env:NOT_SET" } }, 3],
+      [{ htpasswd: "_env:REGISTRY_AUTH_HTPASSWD", signup: "_env:REGISTRY_AUTH_SIGNUP" }, 0],
+    ] as const) {
+      it(`are ${code === 0 ? "not asked for" : "missed"} with auth: ${JSON.stringify(auth)}`, async () => {
+        await configure(auth);
+        const outcome = await registryctl(["check", "--no-probe"], { cwd });
+        expect(outcome.code).to.equal(code);
+        expect(outcome.stdout.includes("would be open to all")).to.equal(code !== 0);
+      });
+    }
+
     it("fail with the line that can't be read, or without a file", async () => {
       expect((await probe()).lines[0]).to.match(/^failed .*ENOENT/);
       await write(`${ann}\nnonsense\n`);

@@ -4,6 +4,7 @@ import { contradictions, doubts } from "./contradictions.ts";
 import { didYouMean } from "./did-you-mean.ts";
 import type { Environment } from "./environment.ts";
 import { complaintsOfDriver, ownValues, type ForeignStorage } from "./foreign-storage.ts";
+import { idleAuth } from "./idle-auth.ts";
 import { accommodate, optionsOfAbsentStorages, unsupportedFlavors } from "./old-files.ts";
 import type { Problem } from "./problem.ts";
 import { Reading, type Place, type Stranger } from "./reading.ts";
@@ -69,6 +70,7 @@ export function evaluate(file: ConfigFile, flavor: string, env: Environment, for
   const problems = [
     ...old.problems,
     ...strangers.map(unknownKey),
+    ...idleAuth(options, values),
     ...complaintsAbout(values, settingsSchema, parsed.error?.issues ?? [], reading.places),
     ...(foreign ? complaintsOfDriver(foreign, values, reading.places) : []),
     ...(settings && !lacksStorage ? contradictions(settings, reading.places) : []),
