@@ -1,71 +1,36 @@
-import { Buffer } from "node:buffer";
-import { randomUUID } from "node:crypto";
-import { Readable } from "node:stream";
 import { Redis } from "ioredis";
-import {
-  compareKeys,
-  completed,
-  defineStorage,
-  DriverError,
-  exactly,
-  option,
-  resolveRange,
-  z,
-} from "registryctl/driver";
+import { defineStorage, indexed, option, z } from "registryctl/driver";
 
 const description = "The Redis server, such as redis://:password@127.0.0.1:6379/0; let it write all it holds to disk.";
 const options = z.object({ redis_url: option(z.url({ protocol: /^rediss?$/ }), { description, secret: true }) });
 
-// "names" has the keys in order, "facts" what is known of each, "data:ID" the bytes, which never change. Those that no
-// key names any more are kept for an hour: somebody may be reading them.
-const replace = `local old, new = redis.call("HGET", "facts", KEYS[1]), ARGV[1]
+// "names" has the keys in order, "texts" what is known of each, "data:ID" the bytes, which expire unless a text names them.
+const replace = `local old, new, data = redis.call("HGET", "texts", KEYS[1]), ARGV[1], "data:" .. string.sub(ARGV[1], 1, 36)
+  if new ~= "" and redis.call("PERSIST", data) == 0 and not string.find(new, " 0 ", 37, true) then
+    return redis.error_reply("the content took more than an hour to come on")
+  end
   if old then redis.call("EXPIRE", "data:" .. string.sub(old, 1, 36), 3600) end
-  if new == "" then redis.call("ZREM", "names", KEYS[1]) return redis.call("HDEL", "facts", KEYS[1]) end
-  redis.call("PERSIST", "data:" .. string.sub(new, 1, 36)) redis.call("ZADD", "names", 0, KEYS[1])
-  return redis.call("HSET", "facts", KEYS[1], new)`;
-const parse = ([id, size, time]) => ({ id, size: Number(size), modified: new Date(Number(time)) });
+  if new == "" then redis.call("ZREM", "names", KEYS[1]) return redis.call("HDEL", "texts", KEYS[1]) end
+  redis.call("ZADD", "names", 0, KEYS[1])
+  return redis.call("HSET", "texts", KEYS[1], new)`;
 
 async function open({ redis_url }) {
   const redis = new Redis(redis_url, { maxRetriesPerRequest: 1 }).on("error", () => undefined);
-  const ask = (command, ...values) =>
-    redis[command](...values).catch((cause) => {
-      throw new DriverError("UNAVAILABLE", `Redis: ${cause.message}`, { cause });
-    });
-  const stat = async (key) => {
-    const facts = await ask("hget", "facts", key);
-    if (facts === null) throw new DriverError("NOT_FOUND", `${key} does not exist`);
-    return parse(facts.split(" "));
-  };
-  const read = async (key, range) => {
-    const { id, size } = await stat(key);
-    const { start, end } = resolveRange(range, size);
-    return Readable.from(pieces(`data:${id}`, start, end), { objectMode: false });
-  };
-  async function* pieces(data, start, end, step = 262_144) {
-    for (let at = start; at < end; at += step) yield ask("getrangeBuffer", data, at, Math.min(at + step, end) - 1);
-  }
-  const write = async (key, source, expected) => {
-    const [id, modified] = [randomUUID(), new Date()];
-    let size = 0;
-    for await (const chunk of exactly(source, expected)) {
-      const all = [ask("append", `data:${id}`, Buffer.from(chunk)), ask("expire", `data:${id}`, 3600)];
-      [size] = await Promise.all(all);
-    }
-    await ask("eval", replace, 1, key, `${id} ${size} ${modified.getTime()}`);
-    return { size, modified };
-  };
-  async function* list(prefix, after = "") {
-    const [first, last] = prefix === "" ? ["", "+"] : [`${prefix}/`, `(${prefix}0`];
-    let from = after !== "" && compareKeys(after, first) >= 0 ? `(${after}` : first === "" ? "-" : `[${first}`;
-    for (let keys = [""]; keys.length > 0; from = `(${keys.at(-1)}`) {
-      keys = await ask("zrangebylex", "names", from, last, "LIMIT", 0, 1000);
-      const facts = keys.length === 0 ? [] : await ask("hmget", "facts", keys);
-      for (const [at, key] of keys.entries()) if (facts[at]) yield { key, ...parse(facts[at].split(" ")) };
-    }
-  }
-  const remove = async (key) => void (await ask("eval", replace, 1, key, ""));
-  const close = async () => redis.disconnect();
-  return completed({ name: "redis", read, write, stat, list, delete: remove, close });
+  return indexed({
+    name: "Redis",
+    append: async (id, bytes) => {
+      const [size] = await Promise.all([redis.append(`data:${id}`, bytes), redis.expire(`data:${id}`, 3600)]);
+      return size;
+    },
+    slice: (id, start, end) => redis.getrangeBuffer(`data:${id}`, start, end - 1),
+    texts: (keys) => redis.hmget("texts", ...keys),
+    replace: (key, text = "") => redis.eval(replace, 1, key, text),
+    keys: (after, before, limit) => {
+      const [first, last] = [after === "" ? "-" : `(${after}`, before === undefined ? "+" : `(${before}`];
+      return redis.zrangebylex("names", first, last, "LIMIT", 0, limit);
+    },
+    close: async () => redis.disconnect(),
+  });
 }
 
 export default defineStorage({ name: "redis", summary: "A Redis server.", options, open });

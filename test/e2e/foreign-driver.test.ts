@@ -25,7 +25,7 @@ describe("a driver by others, the one of docs/drivers.md", function () {
   const atEnd = endOfSuite();
 
   before(async function () {
-    needs(this, "npm", "tar");
+    needs(this, "npm");
     redis = await RedisServer.start(this);
     atEnd(() => redis.stop());
     const { host, port: redisPort } = redis.settings;
@@ -40,6 +40,7 @@ describe("a driver by others, the one of docs/drivers.md", function () {
       "prod: { storage: redis, workers: 2 }",
       'wrong: { storage: redis, redis_url: "http://secretword@here/" }',
       "plain: { storage: memory }",
+      "lost: { storage: elsewhere }",
     ];
     await writeFile(config, `${flavors.join("\n")}\n`);
   });
@@ -115,6 +116,11 @@ describe("a driver by others, the one of docs/drivers.md", function () {
     expect(await run(other, "config", "show", "--flavor", "plain"), "in common, for others").not.to.contain(
       "redis_url",
     );
+  });
+
+  it("is missed by its name, with what to install and where", async () => {
+    const text = await failure("check", "--flavor", "lost");
+    expect(text).to.contain(`run npm install registryctl-driver-elsewhere in ${join(project.folder, "etc")}`);
   });
 
   it("is in the JSON Schema of the file that chooses it", async () => {

@@ -1,14 +1,15 @@
-import { cp, mkdir, readdir, rm, symlink } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { command } from "./command.ts";
 import { removeFolder, temporaryFolder } from "./program.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
+const driver = join(root, "docs/registryctl-driver-redis");
 
 /**
- * The folder of an operator who has installed registryctl, from its packed tarball, and the driver of docs/ beside it. The
- * packages that both need are links to those of this project, but for zod, of which it has a copy.
+ * The folder of an operator who has installed the packages of registryctl and of the driver of docs/, each from its tarball,
+ * and what the driver's author tests it with.
  */
 export class DriverProject {
   readonly folder: string;
@@ -17,27 +18,37 @@ export class DriverProject {
     this.folder = folder;
   }
 
-  /** Packs what is built, without building it anew. */
+  /** Packs what is built, without building it anew, and installs it with npm, from its cache as far as that goes. */
   static async create(): Promise<DriverProject> {
     const project = new DriverProject(await temporaryFolder("driver"));
-    const modules = join(project.folder, "node_modules");
-    await mkdir(modules);
-    const names = (await readdir(join(root, "node_modules"))).filter((name) => name !== "zod");
-    await Promise.all(names.map(async (name) => { await symlink(join(root, "node_modules", name), join(modules, name)); })); // prettier-ignore
-    await cp(join(root, "node_modules/zod"), join(modules, "zod"), { recursive: true });
-    const packed = await command("npm", ["pack", "--ignore-scripts", "--pack-destination", project.folder], {
-      cwd: root,
-    });
-    await command("tar", ["-xzf", packed.trim().split("\n").at(-1) ?? ""], { cwd: project.folder });
-    await cp(join(project.folder, "package"), join(modules, "registryctl"), { recursive: true });
-    await rm(join(project.folder, "package"), { recursive: true });
-    await cp(join(root, "docs/registryctl-driver-redis"), join(modules, "registryctl-driver-redis"), {
-      recursive: true,
-    });
+    try {
+      await project.#install();
+    } catch (error) {
+      await project.remove();
+      throw error;
+    }
     return project;
   }
 
   async remove(): Promise<void> {
     await removeFolder(this.folder);
+  }
+
+  async #install(): Promise<void> {
+    const { folder } = this;
+    await writeFile(join(folder, "package.json"), '{"private": true}');
+    const packing = ["pack", "--json", "--ignore-scripts", "--pack-destination", folder, root, driver];
+    const packed = JSON.parse(await command("npm", packing, { cwd: folder })) as readonly {
+      readonly filename: string;
+    }[];
+    const { devDependencies } = JSON.parse(await readFile(join(driver, "package.json"), "utf8")) as {
+      readonly devDependencies: Readonly<Record<string, string>>;
+    };
+    const packages = [
+      ...packed.map(({ filename }) => join(folder, filename)),
+      ...Object.entries(devDependencies).map(([name, version]) => `${name}@${version}`),
+    ];
+    const quiet = ["--prefer-offline", "--no-audit", "--no-fund", "--no-progress"];
+    await command("npm", ["install", ...quiet, ...packages], { cwd: folder });
   }
 }

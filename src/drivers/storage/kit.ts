@@ -10,5 +10,6 @@ export { completed, type Basics } from "./completed.ts";
 export { defineStorage, type StorageDefinition } from "./define.ts";
 export type { Append, ByteRange, Entry, RedirectOptions, Stat, StorageDriver } from "./driver.ts";
 export { DriverError, isNotFound, type DriverErrorCode } from "./errors.ts";
+export { indexed, type Index } from "./indexed.ts";
 export { exactly, gathered, SizeMismatch } from "./exact-size.ts";
 export { compareKeys, isBelow } from "./key-order.ts";
