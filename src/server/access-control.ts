@@ -85,10 +85,13 @@ async function controlled(
   const { auth, http, public_url: publicUrl } = settings;
   const rules = new Rules(auth?.rules);
   const documents = new Documents(driver);
-  const keys = await tokenKeys(auth?.token_key, { folder, driver, documents });
+  const keys =
+    auth?.token_key === undefined
+      ? new StoredTokenKeys({ driver, documents })
+      : await readTokenKey(auth.token_key, folder);
   const name = auth?.token?.service ?? (publicUrl === undefined ? "registryctl" : new URL(publicUrl).host);
   const tokens = new Tokens({ keys, service: name });
-  const foreign = auth?.token && (await foreignTokensOf(auth.token, folder));
+  const foreign = auth?.token && (await openForeignTokens(auth.token, folder));
   const accounts =
     auth?.htpasswd === undefined
       ? undefined
@@ -109,7 +112,7 @@ async function controlled(
   return {
     access,
     doorkeeper,
-    v1: new V1Accounts({ doorkeeper, tokens, owners: new ImageOwners({ driver, documents }) }),
+    v1: new V1Accounts({ doorkeeper, tokens, owners: new ImageOwners({ driver, documents }), accounts }),
     accounts,
     tokens: foreign ? undefined : { service: new TokenService({ tokens, rules, accounts }), name },
     close: async () => {
@@ -118,11 +121,8 @@ async function controlled(
   };
 }
 
-async function tokenKeys(
-  path: string | undefined,
-  { folder, ...store }: { readonly folder: string; readonly driver: StorageDriver; readonly documents: Documents },
-): Promise<TokenKeys> {
-  if (path === undefined) return new StoredTokenKeys(store);
+/** The key of the operator's that tokens are signed with. Rejects with what is wrong with it. */
+export async function readTokenKey(path: string, folder: string): Promise<TokenKeys> {
   const file = resolve(folder, path);
   return await explained(`auth.token_key: ${file}`, async () => {
     await assertPrivate(file, "");
@@ -130,11 +130,15 @@ async function tokenKeys(
   });
 }
 
-async function foreignTokensOf(token: NonNullable<NonNullable<Settings["auth"]>["token"]>, folder: string) {
-  const { service, issuer, jwks, certificates } = token;
+type TokenSettings = NonNullable<NonNullable<Settings["auth"]>["token"]>;
+
+/** Reads tokens of another service; see `foreignTokens`. Rejects when its keys can't be used, as far as they are files. */
+export async function openForeignTokens(
+  { service, issuer, jwks, certificates }: TokenSettings,
+  folder: string,
+): Promise<ReturnType<typeof foreignTokens>> {
   const option = jwks === undefined ? "auth.token.certificates" : "auth.token.jwks";
-  const text = jwks ?? certificates ?? "";
-  return await explained(`${option}: ${text}`, async () => {
+  return await explained(`${option}: ${jwks ?? certificates ?? ""}`, async () => {
     const keys = await foreignKeys({ jwks, certificates }, folder);
     return foreignTokens({ service, issuer, keys });
   });

@@ -9,6 +9,7 @@ import { dirname, join, resolve } from "node:path";
 import { connect as connectTls } from "node:tls";
 import { parseDatabaseUrl } from "../drivers/search/database-url.ts";
 import { findStorage } from "../drivers/storage/index.ts";
+import { accessProbes } from "./access-probes.ts";
 import type { AccountSettings } from "./accounts/account-files.ts";
 import type { Loaded } from "./config/flavors.ts";
 import type { Settings } from "./config/schema.ts";
@@ -50,6 +51,7 @@ export function probesOf({ settings, file }: Loaded): readonly Probe[] {
     ...(http.tls ? [tlsProbe(resolve(folder, http.tls.certificate), resolve(folder, http.tls.key))] : []),
     ...(key === undefined ? [] : [keyProbe(resolve(folder, key))]),
     ...(auth?.htpasswd === undefined ? [] : [accountsProbe({ ...auth, htpasswd: auth.htpasswd }, folder)]),
+    ...accessProbes(settings, folder),
     storageProbe(settings),
     ...(backend === undefined ? [] : [searchProbe(settings, backend, folder)]),
     ...(cache && !lru ? [redisProbe("cache", cache)] : []),

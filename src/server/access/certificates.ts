@@ -15,16 +15,10 @@ export interface Certified {
  */
 export function certifiedBy(socket: Socket): Certified | "untrusted" | undefined {
   if (!(socket instanceof TLSSocket)) return undefined;
-  const certificate = shownBy(socket);
-  if (!certificate) return undefined;
-  const { CN: name, OU: units } = certificate.subject as Readonly<
-    Record<string, string | readonly string[] | undefined>
-  >;
+  const shown: Partial<PeerCertificate> = socket.getPeerCertificate();
+  if (!shown.subject) return undefined;
+  const subject: Readonly<Record<string, unknown>> = { ...shown.subject };
+  const { CN: name, OU: units } = subject;
   if (!socket.authorized || typeof name !== "string" || name === "") return "untrusted";
-  return { name, groups: [units ?? []].flat() };
-}
-
-function shownBy(socket: TLSSocket): PeerCertificate | undefined {
-  const certificate: Partial<PeerCertificate> = socket.getPeerCertificate();
-  return certificate.subject ? (certificate as PeerCertificate) : undefined;
+  return { name, groups: [units].flat().filter((unit) => typeof unit === "string") };
 }

@@ -140,10 +140,11 @@ export class ControlledAccess implements Access {
     return caller;
   }
 
-  /** Of an account that is gone, tokens are worth nothing. */
+  /** Of an account that is gone, or has another password than when they were given for long, tokens are worth nothing. */
   async #ofOurs(token: ValidToken | undefined, boundTo?: string): Promise<Believed | undefined> {
     const { rules, accounts } = this.#parts;
     if (!token) return undefined;
+    if (token.stamp !== undefined && (await accounts?.stamp(token.subject)) !== token.stamp) return undefined;
     const subject = token.subject === "" ? "anonymous" : await accounts?.find(token.subject, token.key);
     return subject && { caller: tokenCaller(rules, subject, token.scopes, boundTo), until: token.until };
   }

@@ -22,7 +22,7 @@ export interface IssuedToken {
 
 /** Docker gets a new one by itself; whoever is no longer allowed something has it for so long at most, in seconds. */
 const accessSeconds = 300;
-/** With it, docker gets others without keeping the password; in seconds. It ends with the account. */
+/** With it, docker gets others without keeping the password; in seconds. It ends with the account, or its password. */
 const refreshSeconds = 90 * 24 * 3600;
 
 /** Gives tokens for V2 (distribution, token authentication): of what is asked for, as much as is allowed. */
@@ -42,17 +42,21 @@ export class TokenService {
     return { token, seconds: accessSeconds, scopes };
   }
 
-  /** A token that others can be had with; none for nobody in particular. */
+  /** A token that others can be had with; none for nobody in particular, or without a password. */
   async refreshToken(caller: Caller): Promise<string | undefined> {
     if (!caller.isKnown) return undefined;
-    const content = { subject: caller.name, scopes: [], key: caller.key?.id };
+    const stamp = await this.#parts.accounts?.stamp(caller.name);
+    if (stamp === undefined) return undefined;
+    const content = { subject: caller.name, scopes: [], key: caller.key?.id, stamp };
     return await this.#parts.tokens.issue("refresh", content, refreshSeconds);
   }
 
   /** Whose refresh token it is; undefined where it is none of ours, or what it was given for is gone. */
   async refreshing(token: string): Promise<Caller | undefined> {
     const content = await this.#parts.tokens.read("refresh", token);
-    const account = content && (await this.#parts.accounts?.find(content.subject, content.key));
+    const { accounts } = this.#parts;
+    if (!content || (await accounts?.stamp(content.subject)) !== content.stamp) return undefined;
+    const account = await accounts?.find(content.subject, content.key);
     return account && accountCaller(this.#parts.rules, account);
   }
 

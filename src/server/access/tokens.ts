@@ -12,6 +12,8 @@ export interface TokenContent {
   readonly scopes: readonly Scope[];
   /** The id of the API key that it was given for, with which it ends. */
   readonly key?: string | undefined;
+  /** Of the account, as `Accounts.stamp` has it. */
+  readonly stamp?: string | undefined;
 }
 
 /** A token that was valid when it was looked at; `until` is in milliseconds since 1970. */
@@ -32,10 +34,14 @@ export class Tokens {
     this.#service = service;
   }
 
-  async issue(use: TokenUse, { subject, scopes, key }: TokenContent, seconds: number): Promise<string> {
+  async issue(use: TokenUse, { subject, scopes, key, stamp }: TokenContent, seconds: number): Promise<string> {
     const { id, algorithm, privateKey } = await this.#keys.signing();
     const now = Math.floor(Date.now() / 1000);
-    return await new SignJWT({ access: scopes, ...(key !== undefined && { key }) })
+    return await new SignJWT({
+      access: scopes,
+      ...(key !== undefined && { key }),
+      ...(stamp !== undefined && { stamp }),
+    })
       .setProtectedHeader({ alg: algorithm, typ: types[use], kid: id })
       .setIssuer(this.#service)
       .setAudience(this.#service)
@@ -75,12 +81,13 @@ const keyFailures = new Set([errors.JOSEError.code, errors.JWKSTimeout.code, err
 /** What a token says that `verify` has found valid; undefined when it has not. Other failures are passed on. */
 export async function valid(verify: () => Promise<JWTPayload>): Promise<ValidToken | undefined> {
   try {
-    const { sub = "", exp = 0, access, key } = await verify();
+    const { sub = "", exp = 0, access, key, stamp } = await verify();
     return {
       subject: sub,
       scopes: scopesOf(access),
       until: exp * 1000,
       ...(typeof key === "string" && { key }),
+      ...(typeof stamp === "string" && { stamp }),
     };
   } catch (error) {
     if (error instanceof errors.JOSEError && !keyFailures.has(error.code)) return undefined;

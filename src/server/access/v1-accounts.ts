@@ -1,3 +1,4 @@
+import type { Accounts } from "../accounts/accounts.ts";
 import { RegistryError } from "../errors.ts";
 import type { ImageOwners } from "../registry/image-owners.ts";
 import type { ImageId, RepositoryName } from "../registry/names.ts";
@@ -12,11 +13,13 @@ export interface V1AccountsParts {
   readonly doorkeeper: Doorkeeper;
   readonly tokens: Tokens;
   readonly owners: ImageOwners;
+  /** Undefined where certificates alone say who somebody is. */
+  readonly accounts: Pick<Accounts, "stamp"> | undefined;
 }
 
 /**
- * How long the token of an index is good for, in seconds: docker pushes all of an image with one. It ends with its account,
- * and what rules no longer allow it does not either.
+ * How long the token of an index is good for, in seconds: docker pushes all of an image with one. It ends with its account
+ * and its password, and what rules no longer allow it does not either.
  */
 const tokenSeconds = 12 * 3600;
 
@@ -35,8 +38,10 @@ export class V1Accounts implements V1Access {
   readonly #doorkeeper: Doorkeeper;
   readonly #tokens: Tokens;
   readonly #owners: ImageOwners;
+  readonly #accounts: V1AccountsParts["accounts"];
 
-  constructor({ doorkeeper, tokens, owners }: V1AccountsParts) {
+  constructor({ doorkeeper, tokens, owners, accounts }: V1AccountsParts) {
+    this.#accounts = accounts;
     this.#doorkeeper = doorkeeper;
     this.#tokens = tokens;
     this.#owners = owners;
@@ -93,7 +98,8 @@ export class V1Accounts implements V1Access {
     const caller = await this.#doorkeeper.identify(visit, wantedBy(visit, { repository: name }));
     const actions = actionsOfAccess[access].filter((action) => caller.may(action, name));
     const subject = caller.isKnown ? caller.name : "";
-    const content = { subject, scopes: [{ type: "repository", name, actions }], key: caller.key?.id };
+    const stamp = subject === "" ? undefined : await this.#accounts?.stamp(subject);
+    const content = { subject, scopes: [{ type: "repository", name, actions }], key: caller.key?.id, stamp };
     return await this.#tokens.issue("v1", content, tokenSeconds);
   }
 

@@ -38,6 +38,8 @@ export interface Accounts {
    * that was shown then: undefined too once that key is removed or expired, and otherwise with its limits.
    */
   find(name: string, keyId?: string): Promise<Account | undefined>;
+  /** A text that is another once the account's password is; it tells nothing of it. Undefined for no account. */
+  stamp(name: string): Promise<string | undefined>;
   /**
    * Makes an account. Rejects with DATA_INVALID when the name or the password will not do, and with ACCOUNT_EXISTS when
    * there is one.

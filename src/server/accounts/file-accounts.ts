@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from "node:crypto";
+import { createHash, createHmac, randomBytes } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { RegistryError } from "../errors.ts";
 import { assertAcceptable, addUser } from "./user-list.ts";
@@ -72,6 +72,11 @@ export class FileAccounts implements Accounts {
     if (!account || keyId === undefined) return account;
     const key = limitsOf(await this.#parts.keys.find(keyId), name);
     return key && { ...account, key };
+  }
+
+  async stamp(name: string): Promise<string | undefined> {
+    const user = (await this.#parts.files.current()).users.get(name);
+    return user && createHash("sha256").update(`stamp ${user.hash}`).digest("base64url").slice(0, 22);
   }
 
   async create(name: string, password: string): Promise<void> {

@@ -1,0 +1,59 @@
+import { resolve } from "node:path";
+import type { Settings } from "./config/schema.ts";
+import { readAuthorities } from "./pem.ts";
+import type { Probe } from "./probes.ts";
+import { isObject } from "./registry/documents.ts";
+
+/** What access control needs beside accounts. Relative paths are below `folder`. */
+export function accessProbes({ auth, http }: Settings, folder: string): readonly Probe[] {
+  const { token, token_key: key } = auth ?? {};
+  const authorities = http.tls?.client_ca;
+  return [
+    ...(authorities === undefined ? [] : [authoritiesProbe(resolve(folder, authorities))]),
+    ...(key === undefined ? [] : [tokenKeyProbe(key, folder)]),
+    ...(token ? [tokenServiceProbe(token, folder)] : []),
+  ];
+}
+
+function authoritiesProbe(path: string): Probe {
+  return {
+    name: "client certificates",
+    subject: path,
+    remedy: "Name a PEM file of authorities in http.tls.client_ca.",
+    run: async () => {
+      await readAuthorities(path);
+      return "can be used";
+    },
+  };
+}
+
+function tokenKeyProbe(path: string, folder: string): Probe {
+  return {
+    name: "token key",
+    subject: resolve(folder, path),
+    remedy: "Name a private key in auth.token_key; registryctl keygen makes one.",
+    run: async () => {
+      const { readTokenKey } = await import("./access-control.ts");
+      return (await (await readTokenKey(path, folder)).signing()).algorithm;
+    },
+  };
+}
+
+function tokenServiceProbe(token: NonNullable<NonNullable<Settings["auth"]>["token"]>, folder: string): Probe {
+  const { jwks, certificates = "" } = token;
+  return {
+    name: "token service",
+    subject: jwks ?? resolve(folder, certificates),
+    remedy: "Correct auth.token.jwks or auth.token.certificates, or let that service answer.",
+    run: async (signal) => {
+      const { openForeignTokens } = await import("./access-control.ts");
+      await openForeignTokens(token, folder);
+      if (!jwks?.startsWith("http")) return "keys can be used";
+      const response = await fetch(jwks, { signal });
+      const value: unknown = await response.json();
+      const keys = isObject(value) ? value["keys"] : undefined;
+      if (!Array.isArray(keys)) throw new Error(`no list of keys is answered (status ${response.status})`);
+      return `answers ${keys.length} ${keys.length === 1 ? "key" : "keys"}`;
+    },
+  };
+}
