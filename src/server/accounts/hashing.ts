@@ -96,12 +96,17 @@ export class Hashing {
   #rest(): void {
     this.#thread?.unref();
     clearTimeout(this.#idle);
-    this.#idle = setTimeout(() => void this.#thread?.terminate(), this.#idleMilliseconds).unref();
+    this.#idle = setTimeout(() => {
+      const thread = this.#thread;
+      // At once: what comes while it ends is another one's.
+      this.#thread = undefined;
+      void thread?.terminate();
+    }, this.#idleMilliseconds).unref();
   }
 
   #started(): Worker {
     const thread = startThread("hash-thread", new URL("hash-thread.ts", import.meta.url));
-    let failure = new Error("the thread that checks passwords has ended");
+    let failure: Error | undefined;
     thread.on("message", (result: unknown) => {
       this.#usual = Math.round((this.#usual + Date.now() - this.#began) / 2);
       this.#end()?.resolve(result);
@@ -111,8 +116,9 @@ export class Hashing {
       failure = error;
     });
     thread.on("exit", () => {
-      if (this.#thread === thread) this.#thread = undefined;
-      this.#end()?.reject(failure);
+      if (this.#thread !== thread) return;
+      this.#thread = undefined;
+      this.#end()?.reject(failure ?? new Error("the thread that checks passwords has ended"));
       this.#next();
     });
     return thread;
