@@ -100,6 +100,7 @@ export async function createApp(settings: Settings, environment: AppEnvironment)
       bring: async (...what) => {
         await mirroring.mirror?.bring(...what);
       },
+      bringImage: async (id) => (await mirroring.mirror?.bringImage(id)) === true,
       onUntranslated: (err, image) => {
         if (err instanceof RegistryError) log.info({ image, reason: err.detail ?? err.message }, notTranslated);
         else log.error({ err, image }, notTranslated);

@@ -7,6 +7,9 @@ const prefix = kind(
   "what names of repositories begin with, such as quay or mirrors/quay",
 );
 
+const protocol = option(z.enum(["v2", "v1"]).default("v2"), {
+  description: "What the upstream speaks: v2, or v1 as the Python registry did.",
+});
 const user = option(text.optional(), { description: "The user to ask as; nobody in particular if nothing is said." });
 const program = option(text.optional(), {
   description:
@@ -32,6 +35,7 @@ const upstream = z.object({
     description:
       "What the names of its repositories begin with here; without it, it is asked for all that no other has.",
   }),
+  protocol,
   index: option(webUrl.optional(), { description: "The index of an upstream of V1." }),
   tags_cache_ttl: option(seconds.optional(), { description: "As tags_cache_ttl, for this upstream alone." }),
   username: user,
@@ -47,6 +51,7 @@ const upstream = z.object({
 /** What other registries have is served as if it were here. */
 export const mirroring = z.object({
   source: option(webUrl.optional(), { description: "The registry that is mirrored.", env: ["MIRROR_SOURCE"] }),
+  protocol,
   source_index: option(webUrl.optional(), {
     description: "The index of that registry, where it speaks V1 and has one.",
     env: ["MIRROR_SOURCE_INDEX"],

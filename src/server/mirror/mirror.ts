@@ -7,6 +7,7 @@ import { upstreamsOf } from "../config/mirror-options.ts";
 import type { Settings } from "../config/schema.ts";
 import type { Log } from "../log.ts";
 import { Documents } from "../registry/documents.ts";
+import type { Materialise } from "../registry/images.ts";
 import type { Turns } from "../registry/keyed-lock.ts";
 import type { BlobStore } from "../registry/linked-blobs.ts";
 import type { ManifestStore } from "../registry/manifests.ts";
@@ -23,6 +24,9 @@ import { requests } from "./requests.ts";
 import { MirroredTags } from "./tags.ts";
 import { Upstream } from "./upstream.ts";
 import { isDockerHub, Upstreams, type Place } from "./upstreams.ts";
+import { V1Mirror } from "./v1-mirror.ts";
+import { V1Source } from "./v1-source.ts";
+import { manifestsOfV1, ociTagsOfV1, repositoriesOfV1, tagsOfV1 } from "./v1-stores.ts";
 import { v1View } from "./v1-view.ts";
 
 /** What other registries have, as parts of a registry that serve it as if it were here. */
@@ -34,6 +38,8 @@ export interface Mirror {
   readonly v1: ReturnType<typeof v1View>;
   /** As the bridge's `Bring`. */
   readonly bring: Bring;
+  /** As an image's `Materialise`. */
+  readonly bringImage: Materialise;
   /** Stands before access control: it says which repository a request is about. */
   readonly middleware: Middleware;
   /** Gives up what is on its way. */
@@ -64,8 +70,14 @@ export async function openMirror(parts: MirrorParts): Promise<Mirror> {
     const { url, ...user } = reached(each);
     const connection = await connect(each, url, folder);
     opened.push(connection);
-    const upstream = new Upstream({ url, connection, credentials: credentialsOf({ ...each, ...user }, folder), log });
-    places.push(placeOf(each, settings, upstream, url));
+    const credentials = credentialsOf({ ...each, ...user }, folder);
+    const index = each.index === undefined ? undefined : new URL(each.index);
+    const isV1 = each.protocol === "v1";
+    places.push({
+      ...placeOf(each, settings, url),
+      upstream: isV1 ? undefined : new Upstream({ url, connection, credentials, log }),
+      v1: isV1 ? new V1Source({ url, index, connection, credentials }) : undefined,
+    });
   }
   const upstreams = new Upstreams(places);
   const records = new MirrorRecords(driver, turns);
@@ -76,11 +88,15 @@ export async function openMirror(parts: MirrorParts): Promise<Mirror> {
   const eviction = isFirst && isLimited ? keepEvicting({ driver, documents: new Documents(driver), manifests: registry.manifests, records, limits, log }) : undefined; // prettier-ignore
   const manifests = new MirroredManifests({ own: registry.manifests, tags: registry.ociTags, blobs, upstreams, records, turns, log }); // prettier-ignore
   const ociTags = new MirroredTags({ own: registry.ociTags, upstreams, log });
+  const view = v1View({ ...registry, manifests, ociTags, upstreams });
+  const v1 = new V1Mirror({ ...registry.own, ownTags: registry.own.tags, tags: registry.tags, records, log });
+  const ofV1 = { v1, upstreams, images: registry.images };
   return {
     linkedBlobs: blobs,
-    manifests,
-    ociTags,
-    v1: v1View({ ...registry, manifests, ociTags, upstreams }),
+    manifests: manifestsOfV1(manifests, ofV1),
+    ociTags: ociTagsOfV1(ociTags, ofV1),
+    v1: { tags: tagsOfV1(view.tags, ofV1), repositories: repositoriesOfV1(view.repositories, registry.tags, ofV1) },
+    bringImage: async (id) => await v1.bring(id),
     bring: async (manifest, kind, digest) => {
       const { repositories = [] } = (await records.blob(manifest)) ?? {};
       for (const name of repositories.filter((each) => upstreams.find(each) !== undefined)) {
@@ -105,9 +121,8 @@ export async function openMirror(parts: MirrorParts): Promise<Mirror> {
   };
 }
 
-function placeOf(each: UpstreamSettings, settings: MirrorParts["settings"], upstream: Upstream, url: URL): Place {
+function placeOf(each: UpstreamSettings, settings: MirrorParts["settings"], url: URL): Omit<Place, "upstream" | "v1"> {
   return {
-    upstream,
     prefix: each.prefix ?? "",
     hosts: [url.host, ...each.hosts],
     repositories: each.repositories,

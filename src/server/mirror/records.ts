@@ -46,7 +46,7 @@ export class MirrorRecords {
     return typeof digest === "string" && typeof checked === "number" ? { digest, checked } : undefined;
   }
 
-  async keepTag(name: OciName, tag: OciTag, digest: Digest): Promise<void> {
+  async keepTag(name: OciName, tag: OciTag, digest: string): Promise<void> {
     await this.#documents.write(mirroredTagKey(name, tag), JSON.stringify({ digest, checked: Date.now() }));
   }
 

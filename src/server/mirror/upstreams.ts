@@ -1,9 +1,14 @@
 import { isOciName, type OciName } from "../registry/oci-names.ts";
+import { v1RepositoryOf } from "../registry/bridge/names.ts";
 import type { Upstream } from "./upstream.ts";
+import type { V1Origin } from "./v1-mirror.ts";
+import type { V1Source } from "./v1-source.ts";
 
 /** Which repositories an upstream is asked for, and by what rules. */
 export interface Place {
-  readonly upstream: Upstream;
+  /** A registry of V2, or one of V1. */
+  readonly upstream: Upstream | undefined;
+  readonly v1: V1Source | undefined;
   /** What our names of its repositories begin with, without the slash; empty for all. */
   readonly prefix: string;
   /** Its own host, and others that it is known by. */
@@ -42,14 +47,28 @@ export class Upstreams {
       .sort((a, b) => b.prefix.length - a.prefix.length);
   }
 
-  /** Where a repository of ours comes from; undefined when it is ours alone. */
+  /** Where in V2 a repository of ours comes from; undefined when it is ours alone. */
   find(name: OciName): Mirrored | undefined {
+    const found = this.#allowed(name);
+    const { upstream } = found?.place ?? {};
+    return found && upstream && { ...found, upstream };
+  }
+
+  /** Where in V1 it comes from. */
+  findV1(name: OciName): V1Origin | undefined {
+    const { place, remoteName } = this.#allowed(name) ?? {};
+    const repository = place?.v1 && v1RepositoryOf(name);
+    if (!place?.v1 || !repository || remoteName === undefined) return undefined;
+    return { source: place.v1, remoteName, name, repository, tagsLifetime: place.tagsLifetime };
+  }
+
+  #allowed(name: OciName): { readonly place: Place; readonly remoteName: string } | undefined {
     const place = this.owner(name);
     if (!place) return undefined;
     const rest = place.prefix === "" ? name : name.slice(place.prefix.length + 1);
-    const { forms, upstream } = place;
+    const { forms } = place;
     if (forms.length > 0 && !forms.some((form) => form.test(rest))) return undefined;
-    return { place, upstream, remoteName: remoteName(rest, place.hosts) };
+    return { place, remoteName: remoteName(rest, place.hosts) };
   }
 
   /** The upstream below whose prefix a name is, allowed or not. */

@@ -16,7 +16,7 @@ import { Catalog } from "./catalog.ts";
 import { Documents } from "./documents.ts";
 import { FileLists } from "./file-lists.ts";
 import { ImagePush } from "./image-push.ts";
-import { Images } from "./images.ts";
+import { Images, type Materialise } from "./images.ts";
 import { KeyedLock, turnsApart, type Turns } from "./keyed-lock.ts";
 import type { LayerAnalysis } from "./layers/analysis.ts";
 import { LinkedBlobs } from "./linked-blobs.ts";
@@ -49,6 +49,9 @@ export interface Registry {
 
 /** The parts of the core of which each protocol has its own. */
 export interface OwnParts {
+  /** Asks nobody for images that aren't there. */
+  readonly images: Images;
+  readonly push: ImagePush;
   readonly repositories: Repositories;
   readonly tags: Tags;
   readonly ociTags: OciTags;
@@ -68,6 +71,8 @@ export interface RegistryParts {
   readonly v1Platform?: string;
   /** Gets what a manifest lacks for V1 clients; by default nobody does. */
   readonly bring?: Bring;
+  /** Gets an image of V1 that is not there, as `Materialise` says; by default nobody does. */
+  readonly bringImage?: Materialise;
   /** Told why an image could not be translated beside other work. Must not throw; by default nobody is told. */
   readonly onUntranslated?: (error: unknown, image: string) => void;
 }
@@ -80,11 +85,19 @@ export function createRegistry(parts: RegistryParts): Registry {
   const layerFacts = new LayerFacts({ driver, documents, blobs, analysis });
   const linkedBlobs = new LinkedBlobs({ driver, documents, blobs });
   const records = new BridgeRecords(documents);
-  const toV1 = v1Translation(parts, { turns, driver, documents, blobs, analysis, layerFacts, records });
-  const images = new Images(driver, documents, async (id) => await toV1.materialise(id));
+  const pushed = pushedImages({ turns, driver, documents, blobs, analysis, layerFacts });
+  const {
+    v1Platform: platform = "linux/amd64",
+    bring = async () => {
+      await Promise.resolve();
+    },
+  } = parts;
+  const toV1 = new V1Translation({ ...pushed, documents, blobs, layerFacts, records, platform, bring });
+  const images = new Images(driver, documents, async (id) => (await toV1.materialise(id)) || (await parts.bringImage?.(id)) === true); // prettier-ignore
   const ociTags = new OciTags(driver, documents);
   const repositories = new Repositories({ driver, documents, events, turns });
   const own = {
+    ...pushed,
     repositories,
     tags: new Tags({ driver, documents, images, repositories }),
     ociTags,
@@ -129,15 +142,9 @@ export function createRegistry(parts: RegistryParts): Registry {
   };
 }
 
-function v1Translation(
-  { v1Platform = "linux/amd64", bring = async () => await Promise.resolve() }: RegistryParts,
-  parts: Omit<
-    ConstructorParameters<typeof ImagePush>[0] & ConstructorParameters<typeof V1Translation>[0],
-    "images" | "push" | "platform" | "bring"
-  >,
-): V1Translation {
+/** Images and their pushes, as they are without translations. */
+function pushedImages(parts: Omit<ConstructorParameters<typeof ImagePush>[0], "images">) {
   const images = new Images(parts.driver, parts.documents);
   // A push of a V1 client may wait for a translation of the same image.
-  const push = new ImagePush({ ...parts, images, turns: turnsApart(parts.turns, "translation of") });
-  return new V1Translation({ ...parts, images, push, platform: v1Platform, bring });
+  return { images, push: new ImagePush({ ...parts, images, turns: turnsApart(parts.turns, "translation of") }) };
 }

@@ -15,7 +15,7 @@ describe("the mirrored registries", () => {
     );
     expect([problems, warnings]).to.deep.equal([[], []]);
     expect(loaded?.settings.mirroring?.upstreams).to.deep.equal([
-      { url: "https://quay.io", prefix: "quay", repositories: ["coreos/*"], hosts: [], push: false },
+      { url: "https://quay.io", prefix: "quay", repositories: ["coreos/*"], hosts: [], protocol: "v2", push: false },
       {
         url: "https://ghcr.io",
         prefix: "ghcr/deeper",
@@ -23,6 +23,7 @@ describe("the mirrored registries", () => {
         password: "secret",
         repositories: [],
         hosts: ["ghcr"],
+        protocol: "v2",
         push: true,
       },
     ]);

@@ -4,7 +4,7 @@ import { ConfigError } from "../../../src/server/config/problem.ts";
 
 const folder = new URL("./fixtures/", import.meta.url).pathname;
 /** What the original did not have, by default. */
-const newMirrorOptions = { hosts: [], push: true, repositories: [], upstreams: [] };
+const newMirrorOptions = { hosts: [], protocol: "v2", push: true, repositories: [], upstreams: [] };
 const allVariables = {
   STORAGE_PATH: "/srv/images",
   LOGLEVEL: "warn",

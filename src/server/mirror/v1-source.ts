@@ -1,0 +1,112 @@
+import { isObject, parseJson } from "../registry/documents.ts";
+import { isImageId, type ImageId } from "../registry/names.ts";
+import { discard, headerOf, wholeBody, type Answer, type Connection } from "./connection.ts";
+import type { Credentials } from "./credentials.ts";
+import { UpstreamFailure } from "./failure.ts";
+
+/** An image's document as a source has it. */
+export interface RemoteDocument {
+  readonly bytes: Buffer;
+  /** What the source says that document and layer are. */
+  readonly checksum: string | undefined;
+}
+
+/** A registry that speaks V1, as its client sees it; its index gives tokens, where it has one. What it hasn't is undefined. */
+export class V1Source {
+  readonly who: string;
+  readonly #url: URL;
+  readonly #index: URL;
+  readonly #connection: Connection;
+  readonly #credentials: Credentials;
+
+  constructor(parts: {
+    readonly url: URL;
+    readonly index: URL | undefined;
+    readonly connection: Connection;
+    readonly credentials: Credentials;
+  }) {
+    this.who = parts.url.host;
+    this.#url = parts.url;
+    this.#index = parts.index ?? parts.url;
+    this.#connection = parts.connection;
+    this.#credentials = parts.credentials;
+  }
+
+  /** The image that a tag names. */
+  async image(repository: string, tag: string): Promise<ImageId | undefined> {
+    const answer = await this.#ask(repository, `repositories/${repository}/tags/${encodeURIComponent(tag)}`);
+    const id = answer && parseJson(await wholeBody(this.who, answer));
+    return isImageId(id) ? id : undefined;
+  }
+
+  /** All tags of a repository and their images. */
+  async tags(repository: string): Promise<ReadonlyMap<string, ImageId> | undefined> {
+    const answer = await this.#ask(repository, `repositories/${repository}/tags`);
+    if (!answer) return undefined;
+    const value = parseJson(await wholeBody(this.who, answer));
+    const entries = Object.entries(isObject(value) ? value : {});
+    return new Map(entries.flatMap(([tag, id]) => (isImageId(id) ? [[tag, id] as const] : [])));
+  }
+
+  /** The image and all that it is built on, itself first. */
+  async ancestry(repository: string, id: ImageId): Promise<readonly ImageId[] | undefined> {
+    const answer = await this.#ask(repository, `images/${id}/ancestry`);
+    const value = answer && parseJson(await wholeBody(this.who, answer));
+    return Array.isArray(value) && value[0] === id && value.every(isImageId) ? value : undefined;
+  }
+
+  async document(repository: string, id: ImageId): Promise<RemoteDocument | undefined> {
+    const answer = await this.#ask(repository, `images/${id}/json`);
+    if (!answer) return undefined;
+    const checksum = headerOf(answer, "x-docker-checksum-payload") ?? headerOf(answer, "x-docker-payload-checksum");
+    return { bytes: await wholeBody(this.who, answer), checksum: checksum?.split(",")[0]?.trim() };
+  }
+
+  async layer(repository: string, id: ImageId): Promise<Answer | undefined> {
+    return await this.#ask(repository, `images/${id}/layer`);
+  }
+
+  async #ask(repository: string, path: string): Promise<Answer | undefined> {
+    const authorization = await this.#token(repository);
+    return await this.#get(new URL(`${base(this.#url)}/v1/${path}`), authorization);
+  }
+
+  /** A token, or the account itself where the source gives none. */
+  async #token(repository: string): Promise<string | undefined> {
+    const login = await this.#credentials();
+    const basic =
+      login && "username" in login
+        ? `Basic ${Buffer.from(`${login.username}:${login.password}`).toString("base64")}`
+        : undefined;
+    if (this.#index === this.#url && basic === undefined) return undefined;
+    const answer = await this.#get(new URL(`${base(this.#index)}/v1/repositories/${repository}/images`), basic);
+    if (!answer) return basic;
+    discard(answer);
+    const token = headerOf(answer, "x-docker-token");
+    return token === undefined ? basic : `Token ${token}`;
+  }
+
+  async #get(url: URL, authorization: string | undefined): Promise<Answer | undefined> {
+    let to = url;
+    for (let redirects = 0; redirects < 4; redirects++) {
+      const isTrusted = [this.#url.origin, this.#index.origin].includes(to.origin);
+      const said = authorization !== undefined && isTrusted ? { authorization } : {};
+      const headers = { "x-docker-token": "true", ...said };
+      const answer = await this.#connection.send({ method: "GET", url: to, headers });
+      if (answer.status === 200) return answer;
+      discard(answer);
+      const location = headerOf(answer, "location");
+      if (answer.status === 404) return undefined;
+      if (answer.status < 300 || answer.status > 308 || location === undefined || !URL.canParse(location, to.href)) {
+        const isRefusal = answer.status === 401 || answer.status === 403;
+        throw new UpstreamFailure(isRefusal ? "refused" : "broken", `${this.who} answers ${answer.status}`);
+      }
+      to = new URL(location, to);
+    }
+    throw new UpstreamFailure("broken", `${this.who} redirects for ever`);
+  }
+}
+
+function base(url: URL): string {
+  return url.href.replace(/\/+$/, "");
+}
