@@ -39,6 +39,11 @@ export class Doorkeeper {
     }
   }
 
+  /** Who it is that has been admitted. */
+  async admitted(visit: Visit): Promise<Caller> {
+    return await this.#access.identify(visit);
+  }
+
   /** As `admit` refuses; for what only shows later that the caller may not have it. */
   refused(visit: Visit, wanted: Wanted, caller: Caller): RegistryError {
     return this.#refused(visit, this.#access.refuse(visit, wanted, caller));

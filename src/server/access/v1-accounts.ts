@@ -71,31 +71,31 @@ export class V1Accounts implements V1Access {
   }
 
   async mayFinish(visit: Visit, image: ImageId): Promise<boolean> {
-    const caller = await this.#caller(visit, image);
+    const caller = await this.#doorkeeper.admitted(visit);
     return caller.mayEverything === true || (await this.#owners.isPushedBy(caller.name, image));
   }
 
   async mayUse(visit: Visit, image: ImageId): Promise<boolean> {
-    const caller = await this.#caller(visit, image);
+    const caller = await this.#doorkeeper.admitted(visit);
     if (caller.seesAll || (await this.#owners.isPushedBy(caller.name, image))) return true;
     return (await this.#visibleIn(caller, image)) !== undefined;
   }
 
   async notePush(visit: Visit, image: ImageId): Promise<void> {
-    await this.#owners.notePusher(image, (await this.#caller(visit, image)).name);
+    await this.#owners.notePusher(image, (await this.#doorkeeper.admitted(visit)).name);
   }
 
   async noteImages(visit: Visit, images: readonly ImageId[], repository?: RepositoryName): Promise<void> {
     const [image] = images;
     if (image === undefined) return;
-    const caller = await this.#caller(visit, image);
+    const caller = await this.#doorkeeper.admitted(visit);
     const has = repository ?? (await this.#repositoryFor(caller, image));
     if (has) await this.#owners.noteRepository(has, images);
   }
 
   async sign(visit: Visit, repository: RepositoryName, access: V1TokenAccess): Promise<string> {
     const name = ruleName(repository);
-    const caller = await this.#doorkeeper.identify(visit, wantedBy(visit, { repository: name }));
+    const caller = await this.#doorkeeper.admitted(visit);
     const actions = actionsOfAccess[access].filter((action) => caller.may(action, name));
     const subject = caller.isKnown ? caller.name : "";
     const stamp = subject === "" ? undefined : await this.#accounts?.stamp(subject);
@@ -111,10 +111,6 @@ export class V1Accounts implements V1Access {
     const wanted = { action: "login" } as const;
     const caller = await this.#doorkeeper.admit(visit, wanted);
     if (!caller.isKnown) throw this.#doorkeeper.refused(visit, wanted, caller);
-  }
-
-  async #caller(visit: Visit, image: ImageId): Promise<Caller> {
-    return await this.#doorkeeper.identify(visit, wantedBy(visit, { reference: image }));
   }
 
   async #isShown(caller: Caller, image: ImageId): Promise<boolean> {

@@ -406,6 +406,8 @@ describe("access to every endpoint", function () {
     ).to.equal(true);
     expect(notes.some((note) => matches(note, { user: "writer", action: "login", outcome: "denied" }))).to.equal(true);
     expect(notes.some((note) => matches(note, { action: "pull", outcome: "done" }))).to.equal(false);
+    const tagged = { user: "writer", action: "push", repository: "team/app", reference: "old", outcome: "done" };
+    expect(notes.some((note) => matches(note, tagged))).to.equal(true);
     expect(notes.every((note) => "id" in note && "remoteAddress" in note)).to.equal(true);
     expect(server.log.join("")).not.to.match(/-secret|eyJ|Basic [A-Za-z0-9]/);
   });
