@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { StorageDriver } from "../../src/drivers/storage/driver.ts";
+import type { Stat, StorageDriver } from "../../src/drivers/storage/driver.ts";
 import { DriverError } from "../../src/drivers/storage/errors.ts";
+import { sourceOf } from "../../src/drivers/storage/source-of.ts";
 import type { Random } from "./random.ts";
 
 /** How a driver is disturbed: one of so many calls fails, before or after its effect; 0 is none. */
@@ -43,6 +44,13 @@ export function slow(driver: StorageDriver, disturbance: Disturbance): StorageDr
     features: driver.features,
     read: async (key, range) => await around(() => driver.read(key, range)),
     write: async (key, source, size) => await around(() => driver.write(key, source, size)),
+    writeInSteps: async (steps) => {
+      const stats: Stat[] = [];
+      for (const { key, bytes } of steps.flat()) {
+        stats.push(await around(() => driver.write(key, sourceOf(bytes), bytes.length)));
+      }
+      return stats;
+    },
     stat: async (key) => await around(() => driver.stat(key)),
     list: (prefix, after) => each(() => driver.list(prefix, after)),
     children: (prefix, after) => each(() => driver.children(prefix, after)),

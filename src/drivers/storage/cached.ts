@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
 import type { Cache } from "../cache/cache.ts";
 import { resolveRange } from "./byte-range.ts";
-import type { Append, ByteRange, Entry, RedirectOptions, Stat, StorageDriver } from "./driver.ts";
+import type { Append, ByteRange, Entry, RedirectOptions, Stat, StorageDriver, WriteInSteps } from "./driver.ts";
 
 /** Which objects are kept in the cache. */
 export interface Caching {
@@ -41,6 +41,7 @@ class CachedStorage implements StorageDriver {
   readonly name: string;
   readonly features: StorageDriver["features"];
   readonly append?: Append;
+  readonly writeInSteps?: WriteInSteps;
   readonly #driver: StorageDriver;
   readonly #cache: Cache;
   readonly #admits: (key: string) => boolean;
@@ -54,6 +55,14 @@ class CachedStorage implements StorageDriver {
     this.#admits = admits;
     this.#largest = largest;
     if (driver.append) this.append = driver.append.bind(driver);
+    const writeInSteps = driver.writeInSteps?.bind(driver);
+    if (writeInSteps) {
+      this.writeInSteps = async (steps) =>
+        await this.#changing(
+          steps.flat().map(({ key }) => key),
+          () => writeInSteps(steps),
+        );
+    }
   }
 
   async read(key: string, range?: ByteRange): Promise<Readable> {

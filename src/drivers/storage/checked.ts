@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import type { Append, ByteRange, Entry, RedirectOptions, Stat, StorageDriver } from "./driver.ts";
+import type { Append, ByteRange, Entry, RedirectOptions, Stat, StorageDriver, WriteInSteps } from "./driver.ts";
 import { DriverError } from "./errors.ts";
 
 /** What file systems allow for one name; object stores allow more. */
@@ -37,17 +37,26 @@ class CheckedStorage implements StorageDriver {
   readonly name: string;
   readonly features: StorageDriver["features"];
   readonly append?: Append;
+  readonly writeInSteps?: WriteInSteps;
 
   constructor(driver: StorageDriver) {
     this.#driver = driver;
     this.name = driver.name;
     this.features = driver.features;
     const append = driver.append?.bind(driver);
-    if (!append) return;
-    this.append = async (key, size, source) => {
-      checkKey(key);
-      await append(key, size, source);
-    };
+    if (append) {
+      this.append = async (key, size, source) => {
+        checkKey(key);
+        await append(key, size, source);
+      };
+    }
+    const writeInSteps = driver.writeInSteps?.bind(driver);
+    if (writeInSteps) {
+      this.writeInSteps = async (steps) => {
+        for (const { key } of steps.flat()) checkKey(key);
+        return await writeInSteps(steps);
+      };
+    }
   }
 
   async read(key: string, range?: ByteRange): Promise<Readable> {

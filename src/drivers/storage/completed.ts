@@ -15,6 +15,7 @@ export function completed(basics: Basics): StorageDriver {
     name,
     features: basics.features ?? { redirect: false, localFiles: false },
     ...(basics.append && { append: basics.append.bind(basics) }),
+    ...(basics.writeInSteps && { writeInSteps: basics.writeInSteps.bind(basics) }),
     read: async (key, range) => await basics.read(key, range),
     write: async (key, source, size) => await basics.write(key, source, size),
     stat: async (key) => await basics.stat(key),

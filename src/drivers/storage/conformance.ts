@@ -4,6 +4,7 @@ import { describeChanges } from "./conformance/changes.ts";
 import { describeContent } from "./conformance/content.ts";
 import { describeLargeObjects } from "./conformance/large-objects.ts";
 import { describeListing } from "./conformance/listing.ts";
+import { describeSteps } from "./conformance/steps.ts";
 
 /** What the suite must know of a driver that the interface doesn't say. */
 export interface Conformance {
@@ -58,5 +59,6 @@ export function describeStorage(
     describeLargeObjects(subject, conformance);
     describeListing(subject, conformance);
     describeChanges(subject);
+    describeSteps(subject);
   });
 }

@@ -26,6 +26,15 @@ export interface RedirectOptions {
 /** See `StorageDriver.append`. */
 export type Append = (key: string, size: number, source: AsyncIterable<Uint8Array>) => Promise<void>;
 
+/** An object that is in memory as a whole. */
+export interface SmallObject {
+  readonly key: string;
+  readonly bytes: Uint8Array;
+}
+
+/** See `StorageDriver.writeInSteps`. */
+export type WriteInSteps = (steps: readonly (readonly SmallObject[])[]) => Promise<readonly Stat[]>;
+
 /**
  * A place for objects. A key is components joined by `/`; no component is empty, `.` or `..`. Drivers may rely on
  * that: `checked` has looked. Methods may run at the same time, also on the same key; the last write to finish wins.
@@ -54,6 +63,13 @@ export interface StorageDriver {
    * no link. A wrapper has it when what it wraps has it.
    */
   readonly append?: Append;
+  /**
+   * Only where it takes less waiting than one `write` after the other: stores small objects, those of each step when the
+   * steps before are there. All are durable when this resolves, with what is known of them in their order; even after a power
+   * cut, those of the last step are there only with all others. When it rejects, some steps may be stored, and a part
+   * of the next. A wrapper has it when what it wraps has it.
+   */
+  readonly writeInSteps?: WriteInSteps;
   stat(key: string): Promise<Stat>;
   /**
    * Every object below `prefix` (whole components: `a` is no prefix of `ab/c`), in byte order of keys, from the

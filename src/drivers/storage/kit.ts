@@ -8,7 +8,16 @@ export { resolveRange } from "./byte-range.ts";
 export { undisputed, type Claim, type Member } from "./claim.ts";
 export { completed, type Basics } from "./completed.ts";
 export { defineStorage, type StorageDefinition } from "./define.ts";
-export type { Append, ByteRange, Entry, RedirectOptions, Stat, StorageDriver } from "./driver.ts";
+export type {
+  Append,
+  ByteRange,
+  Entry,
+  RedirectOptions,
+  SmallObject,
+  Stat,
+  StorageDriver,
+  WriteInSteps,
+} from "./driver.ts";
 export { DriverError, isNotFound, type DriverErrorCode } from "./errors.ts";
 export { indexed, type Index } from "./indexed.ts";
 export { exactly, gathered, SizeMismatch } from "./exact-size.ts";

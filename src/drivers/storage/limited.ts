@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import type { Append, ByteRange, Entry, RedirectOptions, Stat, StorageDriver } from "./driver.ts";
+import type { Append, ByteRange, Entry, RedirectOptions, Stat, StorageDriver, WriteInSteps } from "./driver.ts";
 import { watchSource, watchStream } from "./watched-stream.ts";
 
 /** How much a backend is asked to do at once. */
@@ -27,6 +27,7 @@ class LimitedStorage implements StorageDriver {
   readonly name: string;
   readonly features: StorageDriver["features"];
   readonly append?: Append;
+  readonly writeInSteps?: WriteInSteps;
   readonly #driver: StorageDriver;
   readonly #places: Places;
 
@@ -36,10 +37,13 @@ class LimitedStorage implements StorageDriver {
     this.#driver = driver;
     this.#places = new Places(atOnce, patience);
     const append = driver.append?.bind(driver);
-    if (!append) return;
-    this.append = async (key, size, source) => {
-      await this.#fed(source, (watched) => append(key, size, watched));
-    };
+    if (append) {
+      this.append = async (key, size, source) => {
+        await this.#fed(source, (watched) => append(key, size, watched));
+      };
+    }
+    const writeInSteps = driver.writeInSteps?.bind(driver);
+    if (writeInSteps) this.writeInSteps = async (steps) => await this.#within(() => writeInSteps(steps));
   }
 
   async read(key: string, range?: ByteRange): Promise<Readable> {

@@ -1,12 +1,12 @@
 import { constants } from "node:fs";
-import { mkdir, open, realpath, rm, unlink, type FileHandle } from "node:fs/promises";
+import { mkdir, open, realpath, rm, stat, unlink, type FileHandle } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Readable } from "node:stream";
 import { z } from "zod";
 import { option } from "../option.ts";
 import { resolveRange } from "./byte-range.ts";
 import { defineStorage } from "./define.ts";
-import type { Append, ByteRange, Entry, Stat, StorageDriver } from "./driver.ts";
+import type { Append, ByteRange, Entry, Stat, StorageDriver, WriteInSteps } from "./driver.ts";
 import { exactly, gathered } from "./exact-size.ts";
 import { appendToFile } from "./local/append.ts";
 import { claimFolder } from "./local/claim.ts";
@@ -14,7 +14,9 @@ import { codeOf, inWrite, notFound, readFailure, writeFailure } from "./local/fa
 import { streamFile, writeFile } from "./local/file-content.ts";
 import { Folders } from "./local/folders.ts";
 import { FreeSpace } from "./local/free-space.ts";
+import { putInSteps } from "./local/in-steps.ts";
 import { isLink, linkDurably } from "./local/links.ts";
+import { KernelOrdering, type Ordering } from "./local/ordering.ts";
 import { copyDurably, placeDurably } from "./local/placement.ts";
 import { ownFolder, StoreTree, temporaryFolder } from "./local/store-tree.ts";
 import { Temporaries } from "./local/temporaries.ts";
@@ -55,12 +57,12 @@ export const local = defineStorage({
 
 /**
  * Opens the store in the folder `path`, making it when it is missing. Removes what killed processes left, beside the
- * work.
+ * work. `ordering` instead of what the kernel says of the disk.
  */
-export async function openLocal(path: string, minFree = 0): Promise<StorageDriver> {
+export async function openLocal(path: string, minFree = 0, ordering?: Ordering): Promise<StorageDriver> {
   try {
     await mkdir(path, { recursive: true });
-    const { root, temporaries, folders } = await foundations(path);
+    const { root, temporaries, folders } = await foundations(path, ordering);
     const space = new FreeSpace(root, minFree);
     // Beside the work, not before it. What can't be removed now is tried again at the next start.
     const cleaning = temporaries.cleanUp().catch(() => undefined);
@@ -81,10 +83,15 @@ export async function openLocalToRead(path: string): Promise<StorageDriver> {
   }
 }
 
-async function foundations(path: string) {
+async function foundations(path: string, ordering?: Ordering) {
   const root = await realpath(path);
+  const { dev: device } = await stat(root);
   const temporaries = await Temporaries.in(join(root, ownFolder, temporaryFolder));
-  return { root, temporaries, folders: new Folders(root) };
+  const probe = async (): Promise<void> => {
+    await rm((await temporaries.hold(Buffer.from("probe"))).path);
+  };
+  const folders = new Folders({ root, device, ordering: ordering ?? new KernelOrdering({ device, probe }) });
+  return { root, temporaries, folders };
 }
 
 /** Up to so many bytes an object is written at once: it is in memory as a whole before anything is done. */
@@ -155,6 +162,12 @@ class LocalStorage implements StorageDriver {
     const path = this.#tree.path(key);
     await this.#parts.space.require();
     await appendToFile(path, key, { size, source }, this.#parts.folders);
+  };
+
+  readonly writeInSteps: WriteInSteps = async (steps) => {
+    const placed = steps.map((step) => step.map((object) => ({ ...object, path: this.#tree.path(object.key) })));
+    await this.#parts.space.require();
+    return await putInSteps(placed, this.#parts.folders, this.#parts.temporaries);
   };
 
   async stat(key: string): Promise<Stat> {

@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import type { Append, ByteRange, Entry, RedirectOptions, Stat, StorageDriver } from "./driver.ts";
+import type { Append, ByteRange, Entry, RedirectOptions, Stat, StorageDriver, WriteInSteps } from "./driver.ts";
 import { watchSource, watchStream } from "./watched-stream.ts";
 
 /** What is measured: every operation that asks the backend. */
@@ -30,6 +30,7 @@ class MeasuredStorage implements StorageDriver {
   readonly name: string;
   readonly features: StorageDriver["features"];
   readonly append?: Append;
+  readonly writeInSteps?: WriteInSteps;
   readonly #driver: StorageDriver;
   readonly #listener: MeasurementListener;
 
@@ -39,10 +40,18 @@ class MeasuredStorage implements StorageDriver {
     this.#driver = driver;
     this.#listener = listener;
     const append = driver.append?.bind(driver);
-    if (!append) return;
-    this.append = async (key, size, source) => {
-      await this.#fed(source, (watched) => append(key, size, watched));
-    };
+    if (append) {
+      this.append = async (key, size, source) => {
+        await this.#fed(source, (watched) => append(key, size, watched));
+      };
+    }
+    const writeInSteps = driver.writeInSteps?.bind(driver);
+    if (writeInSteps) {
+      this.writeInSteps = async (steps) => {
+        const bytes = steps.flat().reduce((sum, object) => sum + object.bytes.length, 0);
+        return await this.#measure("write", () => writeInSteps(steps), new Clock(), () => bytes); // prettier-ignore
+      };
+    }
   }
 
   async read(key: string, range?: ByteRange): Promise<Readable> {

@@ -3,10 +3,11 @@ import { z } from "zod";
 import { resolveRange } from "./byte-range.ts";
 import { undisputed } from "./claim.ts";
 import { defineStorage } from "./define.ts";
-import type { ByteRange, Entry, Stat, StorageDriver } from "./driver.ts";
+import type { ByteRange, Entry, Stat, StorageDriver, WriteInSteps } from "./driver.ts";
 import { DriverError } from "./errors.ts";
 import { exactly } from "./exact-size.ts";
 import { compareKeys, isBelow } from "./key-order.ts";
+import { sourceOf } from "./source-of.ts";
 
 /**
  * A store that forgets everything when the process ends: for trying things out, and as the plainest example of a
@@ -52,6 +53,12 @@ class MemoryStorage implements StorageDriver {
     this.#set(key, stored);
     return { size: stored.bytes.length, modified: stored.modified };
   }
+
+  readonly writeInSteps: WriteInSteps = async (steps) => {
+    const stats: Stat[] = [];
+    for (const { key, bytes } of steps.flat()) stats.push(await this.write(key, sourceOf(bytes)));
+    return stats;
+  };
 
   async stat(key: string): Promise<Stat> {
     const { bytes, modified } = await this.#find(key);

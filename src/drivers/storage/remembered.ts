@@ -1,7 +1,16 @@
 import { Readable } from "node:stream";
 import { resolveRange } from "./byte-range.ts";
 import type { Coherence } from "./coherence.ts";
-import type { Append, ByteRange, Entry, RedirectOptions, Stat, StorageDriver } from "./driver.ts";
+import type {
+  Append,
+  ByteRange,
+  Entry,
+  RedirectOptions,
+  SmallObject,
+  Stat,
+  StorageDriver,
+  WriteInSteps,
+} from "./driver.ts";
 import { isBelow } from "./key-order.ts";
 import { RememberedNames } from "./remembered/names.ts";
 import { RememberedObjects, type RememberedObject } from "./remembered/objects.ts";
@@ -58,6 +67,7 @@ class RememberedStorage implements RememberingStorage {
   readonly name: string;
   readonly features: StorageDriver["features"];
   readonly append?: Append;
+  readonly writeInSteps?: WriteInSteps;
   readonly #driver: StorageDriver;
   readonly #coherence: Coherence;
   readonly #admits: (key: string) => Remembering | undefined;
@@ -86,6 +96,9 @@ class RememberedStorage implements RememberingStorage {
       this.#forget(keys);
     });
     if (driver.append) this.append = driver.append.bind(driver);
+    const writeInSteps = driver.writeInSteps?.bind(driver);
+    if (writeInSteps)
+      this.writeInSteps = async (steps) => await this.#writeInSteps(steps.flat(), () => writeInSteps(steps));
   }
 
   watch(...keys: readonly string[]): Watch {
@@ -106,14 +119,25 @@ class RememberedStorage implements RememberingStorage {
     const chunks: Uint8Array[] = [];
     const watch = admitted && this.watch(key);
     return await this.#changing(
-      { written: key },
+      { written: [key] },
       () => this.#driver.write(key, small ? gathered(source, chunks) : source, size),
-      (stat) => {
-        // Of two writes at the same time each ends the watch of the other: which of them won is not known.
-        if (watch?.isValid) return { key, stat, bytes: small ? Buffer.concat(chunks) : undefined };
-        return undefined;
-      },
+      // Of two writes at the same time each ends the watch of the other: which of them won is not known.
+      (stat) => (watch?.isValid ? [{ key, stat, bytes: small ? Buffer.concat(chunks) : undefined }] : []),
     ).finally(() => watch?.close());
+  }
+
+  async #writeInSteps(objects: readonly SmallObject[], work: () => Promise<readonly Stat[]>): Promise<readonly Stat[]> {
+    const watches = objects.map(({ key }) => (this.#admits(key) ? this.watch(key) : undefined));
+    return await this.#changing({ written: objects.map(({ key }) => key) }, work, (stats) =>
+      objects.flatMap(({ key, bytes }, index) => {
+        const stat = stats[index];
+        if (!stat || watches[index]?.isValid !== true) return [];
+        const small = this.#admits(key) === "content" && bytes.length <= this.#largest;
+        return [{ key, stat, bytes: small ? Buffer.from(bytes) : undefined }];
+      }),
+    ).finally(() => {
+      for (const watch of watches) watch?.close();
+    });
   }
 
   async stat(key: string): Promise<Stat> {
@@ -133,15 +157,15 @@ class RememberedStorage implements RememberingStorage {
   }
 
   async move(from: string, to: string): Promise<void> {
-    await this.#changing({ written: to, removed: from }, () => this.#driver.move(from, to));
+    await this.#changing({ written: [to], removed: from }, () => this.#driver.move(from, to));
   }
 
   async copy(from: string, to: string): Promise<void> {
-    await this.#changing({ written: to }, () => this.#driver.copy(from, to));
+    await this.#changing({ written: [to] }, () => this.#driver.copy(from, to));
   }
 
   async link(from: string, to: string): Promise<void> {
-    await this.#changing({ written: to }, () => this.#driver.link(from, to));
+    await this.#changing({ written: [to] }, () => this.#driver.link(from, to));
   }
 
   async delete(key: string): Promise<void> {
@@ -191,24 +215,24 @@ class RememberedStorage implements RememberingStorage {
 
   /** Makes a change, after which nobody remembers the old state; `outcome` is what is known of the new one. */
   async #changing<T>(
-    { written, removed }: { readonly written?: string; readonly removed?: string },
+    { written = [], removed }: { readonly written?: readonly string[]; readonly removed?: string },
     work: () => Promise<T>,
-    outcome?: (result: T) => (RememberedObject & { readonly key: string }) | undefined,
+    outcome: (result: T) => readonly (RememberedObject & { readonly key: string })[] = () => [],
   ): Promise<T> {
-    const keys = [written, removed].filter((key) => key !== undefined).filter((key) => this.#concerns(key));
+    const keys = [...written, removed].filter((key) => key !== undefined).filter((key) => this.#concerns(key));
     if (keys.length === 0) return await work();
-    let known: ReturnType<NonNullable<typeof outcome>>;
+    let known: ReturnType<typeof outcome> = [];
     try {
       const result = await work();
-      known = outcome?.(result);
+      known = outcome(result);
       return result;
     } finally {
       // Also after a failure: whether the store has changed is not known then.
       this.#objects.forget(keys);
       this.#watches.invalidate(keys);
-      if (written !== undefined) this.#names.written(written);
+      for (const key of written) this.#names.written(key);
       if (removed !== undefined) this.#names.changed(removed);
-      if (known && this.#coherence.isExclusive) this.#objects.keep(known.key, known);
+      if (this.#coherence.isExclusive) for (const object of known) this.#objects.keep(object.key, object);
       await this.#coherence.announce(keys);
     }
   }

@@ -1,6 +1,6 @@
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Append, ByteRange, Entry, RedirectOptions, Stat, StorageDriver } from "./driver.ts";
+import type { Append, ByteRange, Entry, RedirectOptions, Stat, StorageDriver, WriteInSteps } from "./driver.ts";
 import { DriverError } from "./errors.ts";
 
 /** How often, and after how long, an operation is tried again. */
@@ -16,7 +16,7 @@ export interface Retries {
 
 /**
  * Tries again what rejected with UNAVAILABLE and does no harm when it is done twice: read (until the stream is open,
- * not after), stat, copy, link, delete, and listings, which go on behind the last item. A write is tried again only as long
+ * not after), stat, copy, link, delete, writes in steps, and listings, which go on behind the last item. A write is tried again only as long
  * as nothing was taken from its source, since what was taken can't be had twice. A move is not: when its answer was
  * lost, the second would find nothing to move.
  */
@@ -28,6 +28,7 @@ class RetriedStorage implements StorageDriver {
   readonly name: string;
   readonly features: StorageDriver["features"];
   readonly append?: Append;
+  readonly writeInSteps?: WriteInSteps;
   readonly #driver: StorageDriver;
   readonly #retries: Required<Retries>;
 
@@ -37,6 +38,8 @@ class RetriedStorage implements StorageDriver {
     this.#driver = driver;
     this.#retries = { attempts, delay, longest, wait };
     if (driver.append) this.append = driver.append.bind(driver);
+    const writeInSteps = driver.writeInSteps?.bind(driver);
+    if (writeInSteps) this.writeInSteps = async (steps) => await this.#retry(() => writeInSteps(steps));
   }
 
   async read(key: string, range?: ByteRange): Promise<Readable> {

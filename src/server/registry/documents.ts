@@ -2,6 +2,9 @@ import type { StorageDriver } from "../../drivers/storage/driver.ts";
 import { isNotFound } from "../../drivers/storage/errors.ts";
 import { sourceOf } from "../../drivers/storage/source-of.ts";
 
+/** A key and what is to be there. */
+export type Document = readonly [key: string, content: string | Uint8Array];
+
 /** Small objects, read and written whole. Absence is undefined; every other failure of the driver passes through. */
 export class Documents {
   readonly #driver: StorageDriver;
@@ -31,17 +34,32 @@ export class Documents {
   }
 
   async write(key: string, content: string | Uint8Array): Promise<void> {
-    const bytes = typeof content === "string" ? Buffer.from(content) : content;
+    const bytes = bytesOf(content);
     await this.#driver.write(key, sourceOf(bytes), bytes.length);
   }
 
   /** Writes documents that need no order among each other; settles when each is written or has failed. */
-  async writeEach(documents: Iterable<readonly [key: string, content: string | Uint8Array]>): Promise<void> {
+  async writeEach(documents: Iterable<Document>): Promise<void> {
     const writes = Array.from(documents, async ([key, content]) => {
       await this.write(key, content);
     });
     for (const outcome of await Promise.allSettled(writes)) {
       if (outcome.status === "rejected") throw outcome.reason;
+    }
+  }
+
+  /**
+   * Writes documents, those of each step after the steps before; even after a power cut, those of the last step are there
+   * only with all others.
+   */
+  async writeInSteps(steps: readonly (readonly Document[])[]): Promise<void> {
+    const wanted = steps.filter((step) => step.length > 0);
+    if (this.#driver.writeInSteps) {
+      await this.#driver.writeInSteps(
+        wanted.map((step) => step.map(([key, content]) => ({ key, bytes: bytesOf(content) }))),
+      );
+    } else {
+      for (const step of wanted) await this.writeEach(step);
     }
   }
 
@@ -68,6 +86,10 @@ export class Documents {
     for (const key of keys) await this.#driver.delete(key);
     return existed;
   }
+}
+
+function bytesOf(content: string | Uint8Array): Uint8Array {
+  return typeof content === "string" ? Buffer.from(content) : content;
 }
 
 /** The value, or undefined when `bytes` are not UTF-8 or not JSON. */

@@ -1,10 +1,11 @@
 import type { Readable } from "node:stream";
 import type { ByteRange, StorageDriver } from "../../drivers/storage/driver.ts";
 import { isNotFound } from "../../drivers/storage/errors.ts";
+import { gathered } from "../../drivers/storage/exact-size.ts";
 import { invalidWatch, type Watch } from "../../drivers/storage/watches.ts";
 import { RegistryError } from "../errors.ts";
 import type { Blobs } from "./blobs.ts";
-import type { Digest } from "./digest.ts";
+import { verified, type Digest } from "./digest.ts";
 import type { Documents } from "./documents.ts";
 import type { OciName } from "./oci-names.ts";
 import { blobKey, layerLinkKey } from "./paths.ts";
@@ -27,6 +28,9 @@ export interface BlobStore extends Pick<LinkedBlobs, "unlink" | "mount"> {
   /** For "stat" what is answered is not opened. Rejects with BLOB_UNKNOWN. */
   find(name: OciName, digest: Digest, watch?: Watch, wanted?: "stat" | "content"): Promise<LinkedBlob>;
 }
+
+/** Up to so many bytes a blob is in memory as a whole before it is written with its link. */
+const smallest = 65_536;
 
 /** Long enough for a slow client to begin, short enough that a leaked URL is soon worthless. */
 const redirectSeconds = 1200;
@@ -82,6 +86,17 @@ export class LinkedBlobs implements BlobStore {
   /** Whether the repository has the blob and its content. */
   async has(name: OciName, digest: Digest): Promise<boolean> {
     return (await this.#size(name, digest)) !== undefined;
+  }
+
+  /** Keeps what `source` yields as `Blobs.putAs` does, and gives it to the repository. */
+  async put(name: OciName, digest: Digest, source: AsyncIterable<Uint8Array>, size?: number): Promise<void> {
+    if (size === undefined || size > smallest || !this.#driver.writeInSteps) {
+      await this.#blobs.putAs(digest, source, size);
+      await this.link(name, digest);
+      return;
+    }
+    const bytes = await gathered(verified(source, digest), size);
+    await this.#documents.writeInSteps([[[blobKey(digest), bytes]], [[layerLinkKey(name, digest), digest]]]);
   }
 
   /** Gives the repository a blob, whose content must be there before; twice is fine. */

@@ -2,7 +2,7 @@ import { LRUCache } from "lru-cache";
 import { invalidWatch, type Watch } from "../../drivers/storage/watches.ts";
 import { RegistryError } from "../errors.ts";
 import { digestAs, digestParts, type Digest } from "./digest.ts";
-import type { Documents } from "./documents.ts";
+import type { Document, Documents } from "./documents.ts";
 import type { Events } from "./events.ts";
 import type { LinkedBlobs } from "./linked-blobs.ts";
 import { parseManifest, parseStoredManifest, referrer, type Manifest } from "./manifest.ts";
@@ -147,17 +147,20 @@ export class Manifests implements ManifestStore {
     manifest: Manifest,
     { digest, bytes, tags }: { readonly digest: Digest; readonly bytes: Buffer; readonly tags: readonly OciTag[] },
   ): Promise<void> {
-    await this.#keep(digest, bytes);
-    await this.#documents.write(manifestLinkKey(name, digest), digest);
-    if (manifest.subject !== undefined) {
+    const isKept = (await this.#documents.size(blobKey(digest))) === bytes.length;
+    const content: readonly Document[] = isKept ? [] : [[blobKey(digest), bytes]];
+    const link: Document = [manifestLinkKey(name, digest), digest];
+    const tagLinks = tags.flatMap((tag): readonly Document[] => [
+      [ociTagIndexKey(name, tag, digest), digest],
+      [ociTagKey(name, tag), digest],
+    ]);
+    if (manifest.subject === undefined) {
+      await this.#documents.writeInSteps([content, [link], tagLinks]);
+    } else {
+      await this.#documents.writeInSteps([content, [link]]);
       await this.#referrers.add(name, manifest.subject, referrer(manifest, digest, bytes.length));
+      await this.#documents.writeEach(tagLinks);
     }
-    await this.#documents.writeEach(
-      tags.flatMap((tag) => [
-        [ociTagIndexKey(name, tag, digest), digest],
-        [ociTagKey(name, tag), digest],
-      ]),
-    );
     await this.#events.emit({ type: "repository.updated", repository: name });
   }
 
@@ -179,11 +182,6 @@ export class Manifests implements ManifestStore {
     };
     await has(blobs, async (digest) => await this.#blobs.has(name, digest));
     if (!this.#allowSparseIndexes) await has(manifests, async (digest) => await this.has(name, digest));
-  }
-
-  async #keep(digest: Digest, bytes: Buffer): Promise<void> {
-    if ((await this.#documents.size(blobKey(digest))) !== bytes.length)
-      await this.#documents.write(blobKey(digest), bytes);
   }
 
   async #subjectOf(digest: Digest): Promise<Digest | undefined> {

@@ -92,20 +92,24 @@ export class Uploads {
     const { id, chunks, size } = await this.#open(name, text);
     const rest = body && { source: checkedBody(body, size, this.#limits.maxSize), length: body.length };
     const growing = this.#growing.take(id, size);
-    try {
-      if (growing?.hashing.algorithm === digestParts(digest).algorithm) await this.#settle(id, growing, digest, rest);
-      else await this.#store(id, chunks, digest, rest);
-    } catch (error) {
-      throw isLost(error) ? unknown() : error;
+    const [first, ...more] = chunks;
+    if (!first) {
+      await this.#links.put(name, digest, rest?.source ?? nothing(), rest ? rest.length : 0);
+    } else {
+      try {
+        if (growing?.hashing.algorithm === digestParts(digest).algorithm) await this.#settle(id, growing, digest, rest);
+        else await this.#store(id, [first, ...more], digest, rest);
+      } catch (error) {
+        throw isLost(error) ? unknown() : error;
+      }
+      await this.#links.link(name, digest);
     }
-    await this.#links.link(name, digest);
     await this.#end(id, chunks.length > 0);
   }
 
   /** Stores a whole blob in one request (OCI distribution 1.1, end-4b). Rejects with DIGEST_INVALID or BODY_TOO_LARGE. */
   async put(name: OciName, digest: Digest, body: UploadBody): Promise<void> {
-    await this.#blobs.putAs(digest, checkedBody(body, 0, this.#limits.maxSize), body.length);
-    await this.#links.link(name, digest);
+    await this.#links.put(name, digest, checkedBody(body, 0, this.#limits.maxSize), body.length);
   }
 
   /** Ends an upload for good. */
@@ -222,14 +226,12 @@ export class Uploads {
 
   async #store(
     id: UploadId,
-    chunks: readonly Chunk[],
+    chunks: readonly [Chunk, ...Chunk[]],
     digest: Digest,
-    rest: Pick<UploadBody, "source" | "length"> | undefined,
+    rest: Pick<UploadBody, "source"> | undefined,
   ): Promise<void> {
     const [first, ...more] = chunks;
-    if (!first) {
-      await this.#blobs.putAs(digest, rest?.source ?? nothing(), rest ? rest.length : 0);
-    } else if (more.length > 0 || rest || !first.digest) {
+    if (more.length > 0 || rest || !first.digest) {
       // Another process may still add to an object without a digest.
       await this.#blobs.putAs(digest, this.#joined(id, chunks, rest?.source));
     } else {

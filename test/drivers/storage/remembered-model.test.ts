@@ -179,7 +179,12 @@ class Crowd {
     const [wrapper, key, to] = [this.#one(this.#wrappers), this.#one(keys), this.#one(keys)];
     const size = (this.#size += 1);
     const kind = this.#random(6);
-    if (kind < 3) {
+    if (kind === 0 && key !== to) {
+      const bytes = Buffer.alloc(size, size % 251);
+      await this.#model.change([key, to], [size, size], async () => {
+        await wrapper.writeInSteps?.([[{ key, bytes }], [{ key: to, bytes }]]);
+      });
+    } else if (kind < 3) {
       const told = this.#random(2) === 0 ? size : undefined;
       await this.#model.change([key], [size], async () => {
         await wrapper.write(key, contentOf(size), told);

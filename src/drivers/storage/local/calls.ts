@@ -1,4 +1,4 @@
-import { close, fdatasync, fsync, fstat, lstat, mkdir, open, rename, write, type Stats } from "node:fs";
+import { close, fdatasync, fsync, fstat, futimes, lstat, mkdir, open, rename, write, type Stats } from "node:fs";
 import { promisify } from "node:util";
 
 /*
@@ -11,6 +11,7 @@ export const statFile = promisify<number, Stats>(fstat);
 export const statName = promisify<string, Stats>(lstat);
 export const syncContent = promisify(fdatasync);
 export const syncAll = promisify(fsync);
+const setTimes = promisify<number, Date, Date>(futimes);
 export const makeFolder: (path: string) => Promise<unknown> = promisify(mkdir);
 export const renameFile = promisify(rename);
 const writeSome = promisify<number, Uint8Array, number, number, number, number>(write);
@@ -20,6 +21,13 @@ export async function writeBytes(descriptor: number, bytes: Uint8Array, position
   for (let done = 0; done < bytes.length;) {
     done += await writeSome(descriptor, bytes, done, bytes.length - done, position + done);
   }
+}
+
+/** Changes the file, if only its time, and waits until that change is on the disk. */
+export async function touchAndSync(descriptor: number): Promise<void> {
+  const now = new Date();
+  await setTimes(descriptor, now, now);
+  await syncAll(descriptor);
 }
 
 /** Opens `path`, does `work` with its descriptor and closes it. */

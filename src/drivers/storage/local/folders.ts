@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { makeFolder, statName } from "./calls.ts";
 import { codeOf } from "./failure.ts";
 import { FolderSync } from "./folder-sync.ts";
+import type { Ordering } from "./ordering.ts";
 
 /** For so long a folder that was seen is taken to be still no link, in milliseconds. */
 const believed = 3_000;
@@ -11,22 +12,41 @@ const remembered = 20_000;
 
 type Kind = "folder" | "link" | "other";
 
+/** A folder that is no link. */
+interface Seen {
+  /** When that is to be looked at again. */
+  readonly until: number;
+  readonly device: number;
+}
+
 /**
  * The folders below a root: makes them, removes empty ones, brings them to the disk, knows where links lead.
  */
 export class Folders {
   readonly root: string;
+  readonly #device: number;
   readonly #making = new Map<string, Promise<void>>();
-  /** Folders that are no links, and until when that is believed. */
-  readonly #seen = new Map<string, number>();
+  readonly #seen = new Map<string, Seen>();
   /** Folders in which a folder was made that the disk may not know yet; each time with another number. */
   readonly #unsynced = new Map<string, number>();
-  readonly #disk = new FolderSync();
+  readonly #ordering: Ordering;
+  readonly #disk: FolderSync;
   #made = 0;
 
-  /** `root` must be a real path: absolute and without links. */
-  constructor(root: string) {
+  /** `root` must be a real path, absolute and without links; `device` is what stat(2) says of it. */
+  constructor({
+    root,
+    device,
+    ordering,
+  }: {
+    readonly root: string;
+    readonly device: number;
+    readonly ordering: Ordering;
+  }) {
     this.root = root;
+    this.#device = device;
+    this.#ordering = ordering;
+    this.#disk = new FolderSync(ordering);
   }
 
   /**
@@ -51,6 +71,13 @@ export class Folders {
     this.#seen.delete(folder);
   }
 
+  /** Whether the disk gets all names in these folders strictly in the order in which they are given. */
+  async keepOrder(folders: readonly string[]): Promise<boolean> {
+    const devices = new Set((await this.#devices(new Set(folders))).values());
+    const [device] = devices;
+    return devices.size === 1 && device !== undefined && (await this.#ordering.has(device));
+  }
+
   /** Waits until the disk has the names in `folders`, and all folders on the way to them. */
   async settle(...folders: readonly string[]): Promise<void> {
     const wanted = new Set(folders);
@@ -63,7 +90,7 @@ export class Folders {
       }
     }
     const numbers = Array.from(wanted, (folder) => [folder, this.#unsynced.get(folder)] as const);
-    await this.#disk.sync(wanted);
+    await this.#disk.sync(await this.#devices(wanted));
     for (const [folder, number] of numbers) if (this.#unsynced.get(folder) === number) this.#unsynced.delete(folder);
   }
 
@@ -111,8 +138,9 @@ export class Folders {
     const parent = dirname(folder);
     try {
       if (!(await this.isPlain(parent))) throw linkInTheWay(folder);
+      const device = await this.#deviceOf(parent);
       await makeFolder(folder);
-      this.#remember(folder);
+      this.#remember(folder, device);
       this.#unsynced.set(parent, ++this.#made);
       return true;
     } catch (error) {
@@ -135,19 +163,42 @@ export class Folders {
       found = await stat(folder);
     }
     if (!found.isDirectory()) return "other";
-    this.#remember(folder);
+    this.#remember(folder, found.dev);
     return "folder";
   }
 
   #isKnown(folder: string): boolean {
-    return folder === this.root || (this.#seen.get(folder) ?? 0) > performance.now();
+    return this.#knownDevice(folder) !== undefined;
   }
 
-  #remember(folder: string): void {
+  #knownDevice(folder: string): number | undefined {
+    if (folder === this.root) return this.#device;
+    const seen = this.#seen.get(folder);
+    return seen && seen.until > performance.now() ? seen.device : undefined;
+  }
+
+  async #deviceOf(folder: string): Promise<number> {
+    return this.#knownDevice(folder) ?? (await stat(folder)).dev;
+  }
+
+  /** On which device each of the folders is that are still there. */
+  async #devices(folders: Iterable<string>): Promise<ReadonlyMap<string, number>> {
+    const devices = new Map<string, number>();
+    for (const folder of folders) {
+      try {
+        devices.set(folder, await this.#deviceOf(folder));
+      } catch (error) {
+        if (codeOf(error) !== "ENOENT") throw error;
+      }
+    }
+    return devices;
+  }
+
+  #remember(folder: string, device: number): void {
     const now = performance.now();
     this.#seen.delete(folder);
-    this.#seen.set(folder, now + believed);
-    for (const [oldest, until] of this.#seen) {
+    this.#seen.set(folder, { until: now + believed, device });
+    for (const [oldest, { until }] of this.#seen) {
       if (this.#seen.size <= remembered && now < until) break;
       this.#seen.delete(oldest);
     }

@@ -6,28 +6,33 @@ import { codeOf } from "./failure.ts";
 import { attempts, linkInTheWay, type Folders } from "./folders.ts";
 import type { Temporaries } from "./temporaries.ts";
 
-/**
- * Gives the file at `from`, whose content is on the disk, the name `to` instead of what had it; the name is on the disk
- * when this resolves. Makes the folders that are missing. Rejects with the file system's errors; ENOENT: there is no `from`.
- */
+/** As `place`; the name is on the disk when this resolves. */
 export async function placeDurably(
   from: string,
   to: string,
   folders: Folders,
   temporaries: Temporaries,
 ): Promise<void> {
+  await place(from, to, folders, temporaries);
+  await folders.settle(dirname(to));
+}
+
+/**
+ * Gives the file at `from`, whose content is on the disk, the name `to` instead of what had it. Makes the folders that are
+ * missing. Rejects with the file system's errors; ENOENT: there is no `from`.
+ */
+export async function place(from: string, to: string, folders: Folders, temporaries: Temporaries): Promise<void> {
   const folder = dirname(to);
   for (let attempt = 1; ; attempt++) {
     try {
       await folders.make(folder);
       if (!(await folders.isPlain(folder))) throw linkInTheWay(to);
       await renameAnywhere(from, to, temporaries);
-      break;
+      return;
     } catch (error) {
       if (attempt === attempts || !(await isRemedied(error, from, to, folders))) throw error;
     }
   }
-  await folders.settle(folder);
 }
 
 /** Copies content to the disk; shares the blocks where the file system can. */
