@@ -7,7 +7,7 @@ import type { Coherence } from "../drivers/storage/coherence.ts";
 import type { StorageDriver } from "../drivers/storage/driver.ts";
 import { invalidWatch } from "../drivers/storage/watches.ts";
 import { health, type HealthCheck } from "./admin/health.ts";
-import { openAccessControl, type AccessControl } from "./access-control.ts";
+import { isControlled, openAccessControl, type AccessControl } from "./access-control.ts";
 import type { Settings } from "./config/schema.ts";
 import { Events } from "./registry/events.ts";
 import { keepSearchIndex } from "./events/search.ts";
@@ -215,7 +215,7 @@ function compose(app: Koa, parts: Parts): void {
       ...mirror?.v1,
       search,
       access: control.v1,
-      hasAccounts: control.accounts !== undefined,
+      hasAccounts: isControlled(settings),
       signUp: settings.auth?.signup === true ? control.accounts?.create.bind(control.accounts) : undefined,
       options: v1Options(settings, environment),
       services: {

@@ -88,10 +88,14 @@ function setChecksum(ctx: Context, checksum: string): void {
   else ctx.set({ "X-Docker-Checksum-Payload": checksum, "X-Docker-Payload-Checksum": checksum });
 }
 
-function putJson({ access, push, options }: V1Parts): Handler {
+function putJson({ access, hasAccounts, push, options }: V1Parts): Handler {
   return async (ctx, id) => {
     const document = parseImageDocument(id, await documentBody(ctx, options));
     if (!(await access.mayPush(ctx, id))) throw new RegistryError("IMAGE_NOT_IN_REPOSITORY");
+    // Where there are accounts, an image that one may not use is not there.
+    if (hasAccounts && document.parent !== undefined && !(await access.mayUse(ctx, document.parent))) {
+      throw new RegistryError("PARENT_UNKNOWN");
+    }
     await push.putDocument(document, async (parent) => await access.mayUse(ctx, parent));
     await access.notePush(ctx, id);
     answer(ctx, true);

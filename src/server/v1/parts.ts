@@ -18,7 +18,7 @@ export interface V1Parts {
   readonly access: V1Access;
   /** Makes accounts for those who ask for one; undefined where nobody may. */
   readonly signUp: ((name: string, password: string) => Promise<void>) | undefined;
-  /** Whether there are accounts. */
+  /** Whether anybody is asked who they are. */
   readonly hasAccounts: boolean;
   readonly options: V1Options;
   /** What `_status` reports: a service that is not configured has no check. */

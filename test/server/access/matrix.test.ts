@@ -367,6 +367,8 @@ describe("access to every endpoint", function () {
     expect([named.status, named.body.toString()]).to.deep.equal([absent.status, absent.body.toString()]);
     const id = "1".repeat(64);
     const child = await json("PUT", `/v1/images/${id}/json`, { id, parent: pushed.id });
+    const orphan = await json("PUT", `/v1/images/${id}/json`, { id, parent: "0".repeat(64) });
+    expect([child.status, child.body.toString()]).to.deep.equal([orphan.status, orphan.body.toString()]);
     expect(child.status).to.equal(400);
     expect((await other.send("GET", `/v1/images/${pushed.id}/layer`)).status).to.equal(404);
     const since = { headers: { "If-Modified-Since": "x" } };
