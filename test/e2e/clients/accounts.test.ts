@@ -66,7 +66,8 @@ for (const kind of kinds) {
         publicRepositories: ["public/app"],
       });
       atEnd(() => tokens.stop());
-      registry = await RegistryProcess.start(await kind.settings(folder, tokens));
+      // Two, so that one reads the tokens that the other has signed.
+      registry = await RegistryProcess.start([...(await kind.settings(folder, tokens)), "workers: 2"]);
       atEnd(() => registry.stop());
       address = `127.0.0.1:${registry.port}`;
       tools = await ContainerTools.create({ address, authority: undefined });
