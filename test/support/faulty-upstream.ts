@@ -124,7 +124,8 @@ export class FaultyUpstream {
         if (fault && "holdAt" in fault && sent >= fault.holdAt) await this.#released;
         if (fault && "cutAt" in fault && sent >= fault.cutAt && fault.times > 0) {
           if (--fault.times === 0) this.fault = undefined;
-          outgoing.socket?.resetAndDestroy();
+          // What was sent arrives; a reset could overtake it.
+          outgoing.socket?.end();
           return;
         }
         if (fault && "corrupt" in fault && sent + part.length === whole) part.fill("x", part.length - 1);

@@ -13,6 +13,8 @@ export interface BlobFetch {
   readonly digest: Digest;
   /** Its size, as soon as the upstream has begun to answer; undefined when that hasn't the blob. Rejects with a failure. */
   readonly size: Promise<number | undefined>;
+  /** Whether nothing will come of it; who wants the blob now begins another. */
+  readonly hasFailed: boolean;
   /** Resolves when nothing is left to do, whatever became of it. */
   readonly ended: Promise<void>;
   /** What there is and what will come; only once `size` is known. It fails, instead of ending, when the blob is not what it should be. */
@@ -56,6 +58,9 @@ export function fetchBlob(parts: FetchParts): BlobFetch {
     digest: parts.digest,
     size,
     ended,
+    get hasFailed() {
+      return spooled.spool?.hasFailed === true;
+    },
     open: (range) => {
       const { spool } = spooled;
       if (!spool) throw new Error("The blob is opened before its size is known");

@@ -103,7 +103,7 @@ export class MirroredBlobs implements BlobStore {
     unknown: unknown,
   ): Promise<LinkedBlob> {
     const { own, blobs, records } = this.#parts;
-    const running = this.#fetches.get(digest);
+    const running = this.#running(digest);
     try {
       const [here, isSame] = [await blobs.size(digest), running?.name === name];
       const size =
@@ -127,7 +127,7 @@ export class MirroredBlobs implements BlobStore {
 
   /** Others may have begun to fetch it meanwhile, or have ended. */
   async #onItsWay(name: OciName, digest: Digest, size: number, from: Mirrored): Promise<LinkedBlob> {
-    const fetch = this.#fetches.get(digest);
+    const fetch = this.#running(digest);
     const known = fetch ? ((await fetch.size) ?? size) : size;
     if (fetch && fetch.name !== name)
       void fetch.ended.then(async () => {
@@ -150,7 +150,7 @@ export class MirroredBlobs implements BlobStore {
   }
 
   #fetch(name: OciName, digest: Digest, from: Mirrored): Running {
-    const running = this.#fetches.get(digest);
+    const running = this.#running(digest);
     if (running) return running;
     const { driver, own, blobs, records, folder, log } = this.#parts;
     const facts = { upstream: from.upstream.who, repository: name, digest };
@@ -172,10 +172,18 @@ export class MirroredBlobs implements BlobStore {
         if (!this.#closing.signal.aborted) log.warn({ ...facts, reason: String(error) }, "A blob could not be fetched");
       },
     });
-    const added = { ...fetch, name };
+    const added = Object.assign(fetch, { name });
     this.#fetches.set(digest, added);
-    void fetch.ended.then(() => this.#fetches.delete(digest));
+    void fetch.ended.then(() => {
+      if (this.#fetches.get(digest) === added) this.#fetches.delete(digest);
+    });
     return added;
+  }
+
+  /** The fetch that runs, unless nothing will come of it. */
+  #running(digest: Digest): Running | undefined {
+    const fetch = this.#fetches.get(digest);
+    return fetch?.hasFailed === true ? undefined : fetch;
   }
 
   async #linkToo(name: OciName, digest: Digest): Promise<void> {

@@ -13,6 +13,8 @@ import type { Mirrored, Upstreams } from "./upstreams.ts";
 
 /** A list is believed at most so long, in milliseconds: it is long to read, and new tags are looked for in it. */
 const believed = 60_000;
+/** And at least until the request that asked for it is answered. */
+const shortest = 1_000;
 
 /** The tags of repositories, with those that upstreams have. */
 export class MirroredTags implements TagStore {
@@ -64,7 +66,7 @@ export class MirroredTags implements TagStore {
     const known = this.#lists.get(name);
     if (known) return known;
     const tags = (await upstream.tags(remoteName))?.filter(isOciTag);
-    const ttl = Math.max(1, Math.min(believed, place.tagsLifetime));
+    const ttl = Math.max(shortest, Math.min(believed, place.tagsLifetime));
     if (tags) this.#lists.set(name, tags, { ttl });
     return tags;
   }
