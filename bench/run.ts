@@ -50,8 +50,9 @@ async function runGroup(group: Group, run: GroupRun): Promise<readonly Result[]>
   try {
     if (possible.some(({ skipped }) => skipped === undefined)) {
       const { contestants } = run;
-      const pair = group.store ? onStore(contestants[0], group.store.kind, group.store) : contestants;
-      for (const contestant of pair) targets.push(await startTarget(group, contestant, targets.length, run));
+      const usual = group.account ? contestants.slice(0, 1) : contestants;
+      const measured = group.store ? onStore(contestants[0], group.store.kind, group.store) : usual;
+      for (const contestant of measured) targets.push(await startTarget(group, contestant, targets.length, run));
     }
     for (const { workload, skipped } of possible) {
       const result =
@@ -76,7 +77,7 @@ async function startTarget(group: Group, contestant: Contestant, index: number, 
   await mkdir(folder, { recursive: true });
   run.progress.show(`${group.name}: starting ${contestant.name}`);
   const started = group.front ? behindNginx(contestant, { offload: group.front === "offload" }) : contestant;
-  const server = await started.start(join(folder, "server"));
+  const server = await started.start(join(folder, "server"), group.account && { account: group.account });
   return { contestant, server, load, background, folder };
 }
 

@@ -12,6 +12,7 @@ export interface Scale {
   readonly tags: readonly number[];
   readonly repositories: readonly number[];
   readonly layer: number;
+  readonly wrongLogins: { readonly perSecond: number; readonly seconds: number };
   /** Bytes of memory that are touched before samples that write. */
   readonly warmth: number;
   /** Whether to wait for a quiet machine, and to repeat what others disturbed. */
@@ -29,6 +30,8 @@ export const full: Scale = {
   tags: [10, 1000, 10_000],
   repositories: [1000, 5000],
   layer: 20 * mebibyte,
+  // 10,000 a minute.
+  wrongLogins: { perSecond: 10_000 / 60, seconds: 10 },
   warmth: 450 * mebibyte,
   isCareful: true,
 };
@@ -44,6 +47,7 @@ export const quick: Scale = {
   tags: [10, 20, 30],
   repositories: [10, 20],
   layer: 100_000,
+  wrongLogins: { perSecond: 20, seconds: 0.2 },
   warmth: 0,
   isCareful: false,
 };

@@ -14,10 +14,19 @@ export interface StartOptions {
   readonly offload?: boolean;
   /** Options of its flavor that keep its images elsewhere than on local disk; only registryctl takes them. */
   readonly storage?: Readonly<Record<string, unknown>>;
+  /** Clients have to log in, and only this one can; X-Forwarded-For of this machine is believed. Only registryctl takes it. */
+  readonly account?: Account;
+}
+
+/** Who can log in. Both are written as in URLs: without characters that have a meaning there. */
+export interface Account {
+  readonly name: string;
+  readonly password: string;
 }
 
 /** A contestant that runs. */
 export interface Server {
+  /** With the name and password of the account, where there is one. */
   readonly url: string;
   /** The processes that its CPU and memory are counted for, with their descendants; none when it runs elsewhere. */
   readonly pids: readonly number[];

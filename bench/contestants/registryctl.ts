@@ -1,7 +1,9 @@
+import { execFile } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Contestant, StartOptions } from "./contestant.ts";
+import { promisify } from "node:util";
+import type { Account, Contestant, StartOptions } from "./contestant.ts";
 import { freePort, Service } from "./service.ts";
 
 /** This checkout's command line, as an operator runs it. */
@@ -29,15 +31,16 @@ export function registryctl({
   return {
     name,
     speaksV1: true,
-    async start(folder, { offload = false, storage } = {}) {
+    async start(folder, { offload = false, storage, account } = {}) {
       const port = await freePort();
       const configFile = join(folder, "config.yml");
       await mkdir(folder, { recursive: true });
-      await writeFile(configFile, configuration({ folder, port, workers, offload, storage }));
+      await writeFile(configFile, configuration({ folder, port, workers, offload, storage, account }));
+      if (account) await addAccount(program, configFile, account);
       const profiling = profiles === undefined ? [] : ["--cpu-prof", "--cpu-prof-dir", profiles];
       const args = [...profiling, program, "serve", "--config", configFile, "--flavor", flavor];
       const service = await Service.start(process.execPath, args, folder);
-      const url = `http://127.0.0.1:${port}`;
+      const url = `http://${account ? `${account.name}:${account.password}@` : ""}127.0.0.1:${port}`;
       const readyAfter = await service.answering(url, "/v2/");
       const stop = async (): Promise<void> => {
         await service.stop();
@@ -54,13 +57,27 @@ export function configuration(options: {
   readonly workers: number | "auto";
   readonly offload: boolean;
   readonly storage?: StartOptions["storage"];
+  readonly account?: StartOptions["account"];
 }): string {
   const settings = {
     ...(options.storage ?? { storage: "local", storage_path: join(options.folder, "store") }),
     loglevel: "info",
     workers: options.workers,
-    http: { host: "127.0.0.1", port: options.port },
+    http: {
+      host: "127.0.0.1",
+      port: options.port,
+      ...(options.account && { trusted_proxies: ["127.0.0.1"] }),
+    },
+    ...(options.account && { auth: { htpasswd: join(options.folder, "users") } }),
     ...(options.offload && { nginx_x_accel_redirect: offloadLocation }),
   };
   return JSON.stringify({ [flavor]: settings }, undefined, 2);
+}
+
+/** As an operator does it, so that the password is hashed as it is by default. */
+async function addAccount(program: string, configFile: string, { name, password }: Account): Promise<void> {
+  const args = [program, "user", "add", name, "--password-stdin", "--config", configFile, "--flavor", flavor];
+  const adding = promisify(execFile)(process.execPath, args);
+  adding.child.stdin?.end(password);
+  await adding;
 }

@@ -95,15 +95,21 @@ interface PromiseWithResolvers {
   readonly reject: (reason: Error) => void;
 }
 
-/** The head of a request, ready to be sent. */
+/** The head of a request, ready to be sent; with the name and password of `url`, if it has them. */
 export function requestHead(
   url: URL,
   method: string,
   path: string,
   headers: Readonly<Record<string, string | number>> = {},
 ): string {
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  const login = url.username === "" ? {} : { Authorization: basic(url.username, url.password) };
+  const lines = Object.entries({ ...login, ...headers }).map(([name, value]) => `${name}: ${value}\r\n`);
   return `${method} ${path} HTTP/1.1\r\nHost: ${url.host}\r\nUser-Agent: registryctl-bench\r\n${lines.join("")}\r\n`;
+}
+
+/** The value of an `Authorization` header. */
+export function basic(name: string, password: string): string {
+  return `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}`;
 }
 
 /** Runs `work` over `count` connections at once, and closes them whatever happens. */

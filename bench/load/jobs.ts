@@ -5,6 +5,7 @@ import { mountBlob, pushBlobs, putManifests } from "./small-pushes.ts";
 import { transfers } from "./transfers.ts";
 import { upload } from "./uploads.ts";
 import { pushV1Image } from "./v1-images.ts";
+import { wrongLogins } from "./wrong-logins.ts";
 
 /** What a load process can be asked to do. Inputs and results pass between processes, so they are plain data. */
 export const jobs = {
@@ -22,6 +23,7 @@ export const jobs = {
   transfers,
   upload,
   verifyDownload,
+  wrongLogins,
 } as const;
 
 /** The name of a job. */

@@ -11,6 +11,7 @@ import { skopeoCopies } from "./skopeo.ts";
 import { storeGroup, storeRedirects } from "./stores.ts";
 import { v1Layers } from "./v1.ts";
 import type { Group } from "./workload.ts";
+import { wrongLogins } from "./wrong-logins.ts";
 
 /** Everything that is measured, in the order of the table. */
 export function groups(scale: Scale): readonly Group[] {
@@ -26,6 +27,7 @@ export function groups(scale: Scale): readonly Group[] {
     mixed(scale),
     skopeoCopies(scale),
     v1Layers(scale),
+    wrongLogins(scale),
     ...stores.map((store) => storeGroup(store, scale)),
     storeRedirects(s3, scale),
   ];

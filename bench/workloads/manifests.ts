@@ -1,33 +1,23 @@
-import { accepting, digestOf, manifestOver } from "../load/small-pushes.ts";
+import { accepting } from "../load/small-pushes.ts";
 import type { Scale } from "../scale.ts";
 import { PerTarget } from "./per-target.ts";
+import { pushSmallImage, verifySmallImage, type SmallImage } from "./small-image.ts";
 import type { Group, Target, Workload } from "./workload.ts";
 
 const clients = 32;
 const repository = "bench/hot";
 
-interface Content {
-  readonly manifest: string;
-  readonly length: number;
-  readonly blob: string;
-}
-
 /** What every pull begins with: small requests for one image, by many clients. */
 export function manifestReads(scale: Scale): Group {
-  const content = new PerTarget<Content>();
+  const content = new PerTarget<SmallImage>();
   const prepare = async (target: Target): Promise<void> => {
-    if (!content.has(target)) content.set(target, await pushImage(target));
-    const { manifest, length } = content.of(target);
-    for (const reference of ["latest", manifest]) {
-      const path = `/v2/${repository}/manifests/${reference}`;
-      const { result } = await target.load.run("fetchBody", { url: target.server.url, path, headers: accepting });
-      if (result.digest !== manifest || result.length !== length) throw new Error(`GET ${path}: wrong bytes`);
-    }
+    if (!content.has(target)) content.set(target, await pushSmallImage(target, repository));
+    await verifySmallImage(target, repository, content.of(target));
   };
   const workload = (
     name: string,
     title: string,
-    request: (content: Content) => { method: "GET" | "HEAD"; path: string; length: number },
+    request: (image: SmallImage) => { method: "GET" | "HEAD"; path: string; length: number },
   ): Workload => ({
     name,
     title: `${title}, ${clients} clients`,
@@ -73,12 +63,4 @@ export function manifestReads(scale: Scale): Group {
       workload("blob-head", "blob HEAD", ({ blob, length }) => ({ method: "HEAD", path: path("blobs", blob), length })),
     ],
   };
-}
-
-async function pushImage({ load, server: { url } }: Target): Promise<Content> {
-  const size = 4096;
-  const { result } = await load.run("pushBlobs", { url, repository, count: 1, size, connections: 1 });
-  const body = manifestOver({ digest: result.digest, size }, "hot");
-  await load.run("putManifests", { url, manifests: [{ repository, reference: "latest", body }], connections: 1 });
-  return { manifest: digestOf(body), length: Buffer.byteLength(body), blob: result.digest };
 }

@@ -1,4 +1,4 @@
-import type { Contestant, Server } from "../contestants/contestant.ts";
+import type { Account, Contestant, Server } from "../contestants/contestant.ts";
 import type { Load } from "../load/load.ts";
 import type { Store } from "../stores/store.ts";
 
@@ -55,5 +55,7 @@ export interface Group {
   readonly front?: "proxy" | "offload";
   /** registryctl on an object store, beside a client that uses the same server by itself. Measured only when it is named. */
   readonly store?: { readonly kind: Store; readonly redirect: boolean };
+  /** Clients have to log in. Only registryctl is measured: others have nothing that is like it. */
+  readonly account?: Account;
   readonly workloads: readonly Workload[];
 }

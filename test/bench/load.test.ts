@@ -5,8 +5,9 @@ import type { AddressInfo } from "node:net";
 import { expect } from "chai";
 import { BlobSeries } from "../../bench/load/blob-series.ts";
 import { downloads, verifyDownload } from "../../bench/load/downloads.ts";
-import { requests } from "../../bench/load/requests.ts";
+import { fetchBody, requests } from "../../bench/load/requests.ts";
 import { upload, type UploadForm } from "../../bench/load/uploads.ts";
+import { wrongLogins } from "../../bench/load/wrong-logins.ts";
 
 async function failure(work: Promise<unknown>): Promise<string> {
   return await work.then(
@@ -45,9 +46,39 @@ describe("the load of a measurement", () => {
     const result = await requests({ ...job, length: 5 });
     expect(result.count).to.equal(served);
     expect(sockets.size).to.equal(4);
-    expect(result.p99).to.be.above(0);
+    expect(result.p50).to.be.above(0);
+    expect(result.p99).to.be.at.least(result.p50);
     expect(await failure(requests({ ...job, length: 6 }))).to.include("200, 5 bytes");
     expect(await failure(requests({ ...job, status: 404 }))).to.include("200, 5 bytes");
+  });
+
+  it("logs in with the name and password of the URL", async () => {
+    const seen: unknown[] = [];
+    handler = (request, response) => {
+      seen.push(request.headers.authorization);
+      response.end("1");
+    };
+    await fetchBody({ url: url.replace("//", "//ann:secret@"), path: "/a" });
+    await fetchBody({ url, path: "/a" });
+    expect(seen).to.deep.equal([`Basic ${Buffer.from("ann:secret").toString("base64")}`, undefined]);
+  });
+
+  it("guesses passwords from one address and from many, of somebody and of nobody", async () => {
+    const seen: { name: string; password: string; from: string }[] = [];
+    handler = ({ headers }, response) => {
+      const login = Buffer.from(headers.authorization?.split(" ")[1] ?? "", "base64").toString();
+      const [name = "", password = ""] = login.split(":");
+      seen.push({ name, password, from: String(headers["x-forwarded-for"]) });
+      response.writeHead(seen.length % 4 === 0 ? 429 : 401).end();
+    };
+    const job = { url: url.replace("//", "//ann:secret@"), path: "/a", known: "ann", perSecond: 1000, seconds: 0.04 };
+    expect(await wrongLogins(job)).to.deep.equal({ unauthorized: 30, tooMany: 10 });
+    expect(new Set(seen.map(({ password }) => password)).size).to.equal(40);
+    expect(new Set(seen.map(({ name }) => name)).size).to.equal(21);
+    expect(new Set(seen.map(({ from }) => from)).size).to.equal(21);
+    expect(new Set(seen.map(({ name, from }) => `${name} ${from}`)).size).to.equal(31);
+    handler = (_request, response) => response.end();
+    expect(await failure(wrongLogins(job))).to.include("a wrong login is answered 200");
   });
 
   it("notices downloads that are cut, short or wrong", async () => {

@@ -57,6 +57,13 @@ describe("the targets", () => {
     expect(verdict({ workload: "*", of: "peak MB", atMost: 160 }, ...both)).to.deep.equal({ figure: 170, met: false });
   });
 
+  it("hold registryctl's own latency, and what is kept of its rate, against limits", () => {
+    const measured = result("a", { p99: 51, beside: { "kept rate": 0.8 } });
+    expect(verdict({ of: "p99 ms", atMost: 50 }, measured)).to.deep.equal({ figure: 51, met: false });
+    expect(verdict({ of: "kept rate", atLeast: 0.7 }, measured)).to.deep.equal({ figure: 0.8, met: true });
+    expect(verdict({ of: "p99 ms", atMost: 50 }, result("a", {})).met).to.equal(undefined);
+  });
+
   it("judge nothing that was not measured", () => {
     expect(verdict({ atLeast: 3 })).to.deep.equal({ figure: undefined, met: undefined });
     expect(verdict({ atLeast: 3 }, result("a", { value: 1 })).met).to.equal(undefined);
