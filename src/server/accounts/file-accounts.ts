@@ -101,26 +101,27 @@ export class FileAccounts implements Accounts {
     login: string,
     lane: string,
   ): Promise<KeyLimits | "none" | undefined> {
-    const attempt = this.#attempts.begin(name, lane);
+    // Who has been found right a moment ago does not wait for those who guess beside them.
+    const wasRight = this.#right.has(login);
+    const attempt = wasRight ? undefined : this.#attempts.begin(name, lane);
     try {
       const id = keyId(check.password);
       const limits =
         id === undefined
-          ? await this.#byPassword(check, login, { lane, isKnown: attempt.isKnown })
+          ? await this.#byPassword(check, wasRight, { lane, isKnown: attempt?.isKnown ?? true })
           : await this.#byKey(id, name, check.password);
-      if (limits) attempt.end(true);
-      else this.#wrong.set(login, true);
+      if (!limits) this.#wrong.set(login, true);
+      else if (!wasRight) this.#right.set(login, true);
+      if (limits) attempt?.end(true);
       return limits;
     } catch (error) {
-      attempt.end(false);
+      attempt?.end(false);
       throw error;
     }
   }
 
-  async #byPassword(check: PasswordCheck, login: string, asker: Asker): Promise<"none" | undefined> {
-    const isRight = this.#right.has(login) || (await this.#parts.hashing.check(check, asker));
-    if (isRight && !this.#right.has(login)) this.#right.set(login, true);
-    return isRight ? "none" : undefined;
+  async #byPassword(check: PasswordCheck, wasRight: boolean, asker: Asker): Promise<"none" | undefined> {
+    return wasRight || (await this.#parts.hashing.check(check, asker)) ? "none" : undefined;
   }
 
   async #byKey(id: string, name: string, key: string): Promise<KeyLimits | undefined> {

@@ -207,6 +207,13 @@ describe("accounts", function () {
       }
     });
 
+    it("let in who was found right a moment ago, beside those who guess", async () => {
+      expect(await codeOf(accounts.verify("ann", "anns password", here))).to.equal("somebody");
+      expect(await guess("ann", here, 20)).to.deep.equal({ nobody: 10, TOOMANYREQUESTS: 10 });
+      expect(await codeOf(accounts.verify("ann", "anns password", here))).to.equal("somebody");
+      expect(await codeOf(accounts.verify("ann", "another guess", here))).to.equal("TOOMANYREQUESTS");
+    });
+
     it("turn away what is more than can be hashed, but not those who have logged in before", async () => {
       await accounts.verify("ann", "anns password", here);
       const flood = Promise.all(
