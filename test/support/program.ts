@@ -41,6 +41,12 @@ export async function until<T>(what: string, condition: () => Promise<T> | T, se
   }
 }
 
+/**
+ * The environment of this process, for programs whose coverage is not to be noted: one that is only killed could not tell what
+ * it has run, notes take time and memory that are to be measured, and sources compiled anew have other offsets.
+ */
+export const uncovered: NodeJS.ProcessEnv = { ...process.env, NODE_V8_COVERAGE: "" };
+
 /** A program started by a test, with all that it printed; `stop` ends it and waits. */
 export class Program {
   readonly child: ChildProcess;

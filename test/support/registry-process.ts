@@ -1,7 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { freePort, Program, removeFolder, temporaryFolder } from "./program.ts";
+import { freePort, Program, removeFolder, temporaryFolder, uncovered } from "./program.ts";
 import { V1Client, type V1ClientOptions } from "./v1-client.ts";
 
 const bin = fileURLToPath(new URL("../../bin/registryctl.js", import.meta.url));
@@ -43,12 +43,9 @@ export class RegistryProcess {
     return registry;
   }
 
-  /**
-   * As `start`, without noting what of the code is run: one that is only ever killed could not tell, and the memory of one
-   * that is measured would be that of the notes too.
-   */
+  /** As `start`, `uncovered`. */
   static async startUncovered(options: readonly string[] = []): Promise<RegistryProcess> {
-    return await RegistryProcess.#started(options, undefined, { ...process.env, NODE_V8_COVERAGE: "" });
+    return await RegistryProcess.#started(options, undefined, uncovered);
   }
 
   get url(): string {

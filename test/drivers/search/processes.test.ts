@@ -6,11 +6,9 @@ import { openSearchIndex } from "../../../src/drivers/search/index.ts";
 import type { SearchEntry, SearchIndex } from "../../../src/drivers/search/search-index.ts";
 import { needs } from "../../support/needs.ts";
 import { PostgresServer, postgresPrograms } from "../../support/postgres.ts";
-import { Program, removeFolder, temporaryFolder, until } from "../../support/program.ts";
+import { Program, removeFolder, temporaryFolder, uncovered, until } from "../../support/program.ts";
 
 const letters = ["a", "b", "c"];
-/** These processes compile the sources to other offsets than the test runner: their coverage would spoil its. */
-const uncovered = { ...process.env, NODE_V8_COVERAGE: "" };
 const script = fileURLToPath(new URL("fixtures/busy-process.ts", import.meta.url));
 
 describe("several processes with one search index", () => {
