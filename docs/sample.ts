@@ -25,13 +25,7 @@ export function mirrorConfig(): string {
           source: "_env:MIRROR_SOURCE:https://registry-1.docker.io",
           source_index: "_env:MIRROR_SOURCE_INDEX:https://index.docker.io",
           tags_cache_ttl: "_env:MIRROR_TAGS_CACHE_TTL:864000",
-          username: "_env:MIRROR_USERNAME",
-          password: "_env:MIRROR_PASSWORD",
-          ca: "_env:MIRROR_CA",
-          proxy: "_env:MIRROR_PROXY",
-          max_age: "_env:MIRROR_MAX_AGE",
-          max_size: "_env:MIRROR_MAX_SIZE",
-          spool: "_env:MIRROR_SPOOL",
+          ...mirroring,
         },
       },
       dev: {
@@ -54,6 +48,17 @@ function redis(prefix: string): Draft {
     password: `_env:${prefix}_PASSWORD`,
   };
 }
+
+/** What a mirror's file and every other one say alike. */
+const mirroring = {
+  username: "_env:MIRROR_USERNAME",
+  password: "_env:MIRROR_PASSWORD",
+  ca: "_env:MIRROR_CA",
+  proxy: "_env:MIRROR_PROXY",
+  max_age: "_env:MIRROR_MAX_AGE",
+  max_size: "_env:MIRROR_MAX_SIZE",
+  spool: "_env:MIRROR_SPOOL",
+};
 
 const common: Draft = {
   loglevel: "_env:LOGLEVEL:info",
@@ -97,13 +102,7 @@ const common: Draft = {
     source: "_env:MIRROR_SOURCE",
     source_index: "_env:MIRROR_SOURCE_INDEX",
     tags_cache_ttl: "_env:MIRROR_TAGS_CACHE_TTL:172800",
-    username: "_env:MIRROR_USERNAME",
-    password: "_env:MIRROR_PASSWORD",
-    ca: "_env:MIRROR_CA",
-    proxy: "_env:MIRROR_PROXY",
-    max_age: "_env:MIRROR_MAX_AGE",
-    max_size: "_env:MIRROR_MAX_SIZE",
-    spool: "_env:MIRROR_SPOOL",
+    ...mirroring,
   },
   cache: redis("CACHE_REDIS"),
   cache_lru: redis("CACHE_LRU_REDIS"),

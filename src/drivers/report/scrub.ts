@@ -38,8 +38,7 @@ export function scrubbed(text: string, length: number): string {
 /** The first line of `text`, scrubbed, without control characters, at most `length` characters long. */
 export function scrubbedLine(text: string, length: number): string {
   const [first = ""] = text.trimStart().split(/[\r\n\u2028\u2029]/, 1);
-  // eslint-disable-next-line no-control-regex -- they are what must not get into a header or a log
-  return scrubbed(first, length).replace(/[\x00-\x1f\x7f-\x9f]/g, " ");
+  return scrubbed(first, length).replace(/\p{Cc}/gu, " ");
 }
 
 function shortened(text: string, length: number): string {

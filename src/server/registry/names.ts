@@ -9,7 +9,7 @@ export interface RepositoryName {
 /** The id of a V1 image: 64 hex digits from docker, but old clients and tests used shorter words. */
 export type ImageId = string & { readonly __imageId: true };
 
-/** A tag as V1 clients spell it: any printable ASCII without `/`. */
+/** A tag as V1 clients spell it: printable ASCII without `/`. */
 export type TagName = string & { readonly __tagName: true };
 
 const printable = /^[\x20-\x7e]+$/;
