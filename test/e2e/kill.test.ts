@@ -39,7 +39,7 @@ describe("a server that is killed at any moment", () => {
   let registry: RegistryProcess;
   before(async function () {
     this.timeout(60_000);
-    registry = await RegistryProcess.startUncovered();
+    registry = await RegistryProcess.start();
   });
   after(async () => {
     await registry.remove();

@@ -13,14 +13,12 @@ export class RegistryProcess {
   readonly port: number;
   /** The folder of the local storage. */
   readonly store: string;
-  readonly #env: NodeJS.ProcessEnv;
   #program: Program | undefined;
 
-  private constructor(folder: string, port: number, store: string, env: NodeJS.ProcessEnv) {
+  private constructor(folder: string, port: number, store: string) {
     this.folder = folder;
     this.port = port;
     this.store = store;
-    this.#env = env;
   }
 
   /**
@@ -28,24 +26,11 @@ export class RegistryProcess {
    * its flavor.
    */
   static async start(options: readonly string[] = [], store?: string): Promise<RegistryProcess> {
-    return await RegistryProcess.#started(options, store, process.env);
-  }
-
-  static async #started(
-    options: readonly string[],
-    store: string | undefined,
-    env: NodeJS.ProcessEnv,
-  ): Promise<RegistryProcess> {
     const folder = await temporaryFolder();
-    const registry = new RegistryProcess(folder, await freePort(), store ?? join(folder, "store"), env);
+    const registry = new RegistryProcess(folder, await freePort(), store ?? join(folder, "store"));
     await registry.configure(options);
     await registry.restart();
     return registry;
-  }
-
-  /** As `start`, `uncovered`. */
-  static async startUncovered(options: readonly string[] = []): Promise<RegistryProcess> {
-    return await RegistryProcess.#started(options, undefined, uncovered);
   }
 
   get url(): string {
@@ -84,7 +69,7 @@ export class RegistryProcess {
     this.#program = new Program(process.execPath, [bin, "serve", "--config", this.configFile, "--flavor", "e2e"], {
       cwd: this.folder,
       env: {
-        ...this.#env,
+        ...uncovered,
         NODE_OPTIONS: `--import=${monitor}`,
         LOOP_MONITOR_FILE: join(this.folder, "loop-delay"),
       },

@@ -98,7 +98,7 @@ describe("a server that is killed while it shows images of one protocol to the o
     this.timeout(60_000);
     needs(this, "xz", "zstd");
     other = await startRegistry();
-    for (let lane = 0; lane < lanes; lane++) registries.push(await RegistryProcess.startUncovered());
+    for (let lane = 0; lane < lanes; lane++) registries.push(await RegistryProcess.start());
   });
   after(async () => {
     for (const registry of registries) await registry.remove();

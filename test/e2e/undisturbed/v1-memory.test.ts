@@ -36,7 +36,7 @@ describe("memory of a server that V1 pushes to and pulls from", () => {
   let registry: RegistryProcess;
   before(async function () {
     this.timeout(60_000);
-    registry = await RegistryProcess.startUncovered();
+    registry = await RegistryProcess.start();
   });
   after(async () => {
     await registry.remove();

@@ -57,7 +57,7 @@ describe("memory of a server", function () {
   let agent: Agent;
   before(async () => {
     agent = new Agent({ keepAlive: true });
-    registry = await RegistryProcess.startUncovered();
+    registry = await RegistryProcess.start();
   });
   after(async () => {
     agent.destroy();

@@ -132,7 +132,7 @@ describe("a server that is killed at any moment of pushes through V2", () => {
   const registries: RegistryProcess[] = [];
   before(async function () {
     this.timeout(60_000);
-    for (let lane = 0; lane < lanes; lane++) registries.push(await RegistryProcess.startUncovered());
+    for (let lane = 0; lane < lanes; lane++) registries.push(await RegistryProcess.start());
   });
   after(async () => {
     for (const registry of registries) await registry.remove();

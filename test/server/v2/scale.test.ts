@@ -33,7 +33,7 @@ describe("a registry of 10,000 tags and 5,000 repositories", function () {
   let client: V1Client;
 
   before(async () => {
-    registry = await RegistryProcess.startUncovered();
+    registry = await RegistryProcess.start();
     client = registry.client();
     const root = join(registry.store, "docker/registry/v2/repositories");
     const put = async (path: string): Promise<void> => {
