@@ -29,8 +29,10 @@ export async function measure(workload: Workload, target: Target, scale: Scale):
 
 async function measureOnce(workload: Workload, target: Target, scale: Scale): Promise<Measured> {
   const { pids } = target.server;
-  if (workload.writes && scale.warmth > 0) await warmMemory(target.folder, scale.warmth);
+  await workload.before?.(target);
   if (scale.isCareful) await settle(quiet);
+  // Last, as the host takes free memory back after two seconds.
+  if (scale.warmth > 0) await warmMemory(target.folder, scale.warmth);
   forgetPeak(pids);
   const before = { start: performance.now(), server: cpuSeconds(pids), own: ownSeconds(), busy: await busySeconds() };
   const sample = await workload.sample(target);

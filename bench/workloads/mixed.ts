@@ -19,7 +19,6 @@ export function mixed(scale: Scale): Group {
         unit: "requests/s",
         better: "more",
         per: "1000 requests",
-        writes: true,
         async prepare(target) {
           const { load, server } = target;
           const { url } = server;

@@ -16,7 +16,6 @@ export function largePushes(scale: Scale): Group {
       unit: "MB/s",
       better: "more",
       per: "GB",
-      writes: true,
       async sample(target) {
         const job = { url: target.server.url, repository, size: scale.blob, form };
         const { result, cpuSeconds } = await target.load.run("upload", job);

@@ -74,10 +74,11 @@ function push(store: Store, scale: Scale, form: UploadForm & keyof typeof ways):
     unit: "MB/s",
     better: "more",
     per: "GB",
-    writes: true,
+    async before(target) {
+      await placeOf(target).empty();
+    },
     async sample(target) {
       const { load, server } = target;
-      await placeOf(target).empty();
       const size = scale.blob;
       if (isDirect(target, store)) return moved(await placeOf(target).put(load, size));
       const done = await load.run("upload", { url: server.url, repository, size, form });

@@ -30,7 +30,6 @@ export function v1Layers(scale: Scale): Group {
         ...shared,
         name: "v1-layer-push",
         title: `V1 push of a layer of ${megabytes(scale.blob)}`,
-        writes: true,
         async sample(target) {
           const { result, cpuSeconds } = await push(target);
           const { bytes, seconds } = result;

@@ -40,10 +40,10 @@ export interface Workload {
   readonly protocol?: "v1";
   /** A program that it needs. */
   readonly program?: string;
-  /** It writes so much that memory should be warm. */
-  readonly writes?: boolean;
   /** Brings the target into the state that samples need; once, before the first sample. */
   prepare?(target: Target): Promise<void>;
+  /** What each sample needs and is not to measure; before the machine is waited for. */
+  before?(target: Target): Promise<void>;
   sample(target: Target): Promise<Sample>;
   /** Rejects when what the samples left is wrong; once, after the last sample. */
   verify?(target: Target): Promise<void>;
