@@ -58,7 +58,8 @@ export class Rules {
 
 function isAbout({ who }: Rule, subject: Subject): boolean {
   if (subject === "anonymous") return who.includes("anonymous");
-  const own = subject.name === "anonymous" ? "" : subject.name;
+  // Certificates may be for anybody: no name of somebody is one of these.
+  const own = /^(anonymous$|group:)/.test(subject.name) ? "" : subject.name;
   return who.some((one) => one === "*" || one === own || isGroupOf(one, subject.groups));
 }
 

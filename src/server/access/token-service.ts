@@ -20,7 +20,7 @@ export interface IssuedToken {
   readonly scopes: readonly Scope[];
 }
 
-/** Docker gets a new one by itself; whoever is no longer allowed something has it for so long at most, in seconds. */
+/** Docker gets a new one by itself, in seconds. It ends with the account, or its password, and what rules end. */
 const accessSeconds = 300;
 /** With it, docker gets others without keeping the password; in seconds. It ends with the account, or its password. */
 const refreshSeconds = 90 * 24 * 3600;
@@ -37,7 +37,8 @@ export class TokenService {
   async issue(caller: Caller, asked: readonly Scope[]): Promise<IssuedToken> {
     const scopes = asked.flatMap((scope) => granted(caller, scope));
     const subject = caller.isKnown ? caller.name : "";
-    const content = { subject, scopes, key: caller.key?.id };
+    const stamp = subject === "" ? undefined : await this.#parts.accounts?.stamp(subject);
+    const content = { subject, scopes, key: caller.key?.id, stamp };
     const token = await this.#parts.tokens.issue("access", content, accessSeconds);
     return { token, seconds: accessSeconds, scopes };
   }

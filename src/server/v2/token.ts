@@ -1,5 +1,6 @@
 import type Router from "@koa/router";
 import type { Context } from "koa";
+import { credentialsOf } from "../access/credentials.ts";
 import { parseScopes, scopeText } from "../access/scopes.ts";
 import type { Caller } from "../access/caller.ts";
 import type { Doorkeeper } from "../access/doorkeeper.ts";
@@ -24,7 +25,7 @@ const largestForm = 64 * 1024;
 
 /**
  * The token service (distribution, token authentication): GET with Basic or without anything, and the form of OAuth 2 with
- * a password or a refresh token.
+ * a password or a refresh token. Other tokens are not taken for new ones.
  */
 export function tokenRoutes(router: Router, parts: TokenParts): void {
   const { service, doorkeeper, name } = parts;
@@ -32,9 +33,14 @@ export function tokenRoutes(router: Router, parts: TokenParts): void {
   router.get("/v2/token", async (ctx) => {
     const query = ctx.URL.searchParams;
     requireService(query, name);
-    const caller = await doorkeeper.identify(ctx, { action: "login" });
+    const login = { action: "login" } as const;
+    const caller = await doorkeeper.identify(ctx, login);
+    const { kind } = credentialsOf(ctx);
+    // Else a token would be good for others, of a longer life and a larger scope.
+    if (kind !== "basic" && kind !== "none") throw doorkeeper.refused(ctx, login, caller);
     const issued = await service.issue(caller, parseScopes(query.getAll("scope")));
-    const refreshToken = isTrue(query.get("offline_token")) ? await service.refreshToken(caller) : undefined;
+    const isForLong = kind === "basic" && isTrue(query.get("offline_token"));
+    const refreshToken = isForLong ? await service.refreshToken(caller) : undefined;
     answerToken(ctx, {
       token: issued.token,
       access_token: issued.token,

@@ -117,6 +117,37 @@ describe("the token service", () => {
     await until("the account to be back", async () => (await get("", basic("ann"))).status === 200);
   });
 
+  it("gives none for a token, of whatever kind", async () => {
+    const { access_token: token } = given(await get("scope=repository:team/a:pull", basic("ann")));
+    const index = await server.client.send("GET", "/v1/repositories/team/a/images", { headers: basic("ann") });
+    expect(index.status).to.equal(404);
+    const allowed = await server.client.send("PUT", "/v1/repositories/team/a/", {
+      headers: { ...basic("ann"), "Content-Type": "application/json" },
+      body: Buffer.from("[]"),
+    });
+    const ofV1 = String(allowed.headers["x-docker-token"]);
+    for (const authorization of [`Bearer ${token}`, ofV1]) {
+      expect(authorization).to.match(/eyJ/);
+      for (const query of ["scope=repository:team/a:pull", "offline_token=true"]) {
+        const { status, headers, body } = await get(query, { Authorization: authorization });
+        expect([status, headers["www-authenticate"]]).to.deep.equal([
+          401,
+          'Basic realm="registryctl", charset="UTF-8"',
+        ]);
+        expect(body.toString()).not.to.contain("eyJ");
+      }
+    }
+  });
+
+  it("ends the tokens of an account that has another password", async () => {
+    const { access_token: token } = given(await get("scope=repository:team/none:pull", basic("ann")));
+    expect(await statusOf(token)).to.equal(404);
+    await writeFile(join(folder, "users"), `ann:${await hashed("another secret", 4)}\n${users[1] ?? ""}`);
+    await until("the token to end", async () => (await statusOf(token)) === 401, 20);
+    await writeFile(join(folder, "users"), users.join(""));
+    await until("the token to be good again", async () => (await statusOf(token)) === 404, 20);
+  });
+
   it("ends the tokens of an account that is removed", async () => {
     const { access_token: token } = given(await get("scope=repository:team/none:pull", basic("ann")));
     expect(await statusOf(token)).to.equal(404);
