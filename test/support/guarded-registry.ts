@@ -1,10 +1,14 @@
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { chmod, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { openLocal } from "../../src/drivers/storage/local.ts";
 import { sign } from "../../src/server/access/signature.ts";
 import type { Scope } from "../../src/server/access/scopes.ts";
 import { operatorKey } from "../../src/server/access/token-keys.ts";
 import { Tokens, type TokenUse } from "../../src/server/access/tokens.ts";
+import type { KeyAction } from "../../src/server/accounts/accounts.ts";
+import { keyHash, newKey } from "../../src/server/accounts/api-key.ts";
+import { KeyStore } from "../../src/server/accounts/key-store.ts";
 import { hashed } from "../../src/server/accounts/password-hash.ts";
 import type { SettingsInput } from "../../src/server/config/schema.ts";
 import { selfSigned } from "./certificate.ts";
@@ -24,6 +28,8 @@ export interface GuardedRegistry extends RegistryServer {
   readonly selfCertified: V1Client;
   /** A token signed with the registry's own key. */
   token(use: TokenUse, subject: string, scopes: readonly Scope[], options?: TokenChanges): Promise<string>;
+  /** A new API key of an account, for these repositories and actions. */
+  key(name: string, repositories: readonly string[], actions: readonly KeyAction[]): Promise<string>;
   /** The headers of a privileged request. */
   signed(method: string, path: string): Record<string, string>;
 }
@@ -84,6 +90,14 @@ export async function guardedRegistry(
     }),
     token: async (use, subject, scopes, { seconds = 60, service = "registryctl", key: other = privateKey } = {}) =>
       await new Tokens({ keys: await operatorKey(other), service }).issue(use, { subject, scopes }, seconds),
+    key: async (name, repositories, actions) => {
+      const { id, key: made } = newKey();
+      const driver = await openLocal(join(folder, "store"));
+      const limits = { repositories, actions, expires: undefined, description: undefined };
+      await new KeyStore(driver).add({ id, name, hash: keyHash(made), created: new Date(), ...limits });
+      await driver.close();
+      return made;
+    },
     signed: (method, path) => ({ "X-Signature": sign({ method, path, headers: {} }, privateKey) }),
     close: async () => {
       await server.close();

@@ -1,4 +1,5 @@
 import { randomInt, type KeyObject } from "node:crypto";
+import type { Digest } from "../registry/digest.ts";
 import type { ImageId, RepositoryName } from "../registry/names.ts";
 import type { Visibility } from "../registry/repositories.ts";
 import type { AccessRequest } from "./access.ts";
@@ -24,8 +25,10 @@ export interface V1Access {
   mayFinish(visit: Visit, image: ImageId): Promise<boolean>;
   /** Whether the request may build upon, or name by a tag, an image that may be another repository's. */
   mayUse(visit: Visit, image: ImageId): Promise<boolean>;
-  /** Takes note that the request has begun to push the image. */
-  notePush(visit: Visit, image: ImageId): Promise<void>;
+  /** Takes note that the request has begun to push the image; with a checksum, that it has sent the layer. */
+  notePush(visit: Visit, image: ImageId, payload?: Digest): Promise<void>;
+  /** Takes note that the image is complete, with these checksums. */
+  noteComplete(visit: Visit, image: ImageId, checksums: readonly string[]): Promise<void>;
   /** Takes note of images that a repository has; without one, of the ancestors of an image that is read. */
   noteImages(visit: Visit, images: readonly ImageId[], repository?: RepositoryName): Promise<void>;
   /** The signature of the token that a client of the index is given. */
@@ -97,6 +100,7 @@ export function withoutAccounts(
     mayUse: async (visit, image) => await decisions.mayUse(visit, image),
     mayFinish: async () => await Promise.resolve(true),
     notePush: nothing,
+    noteComplete: nothing,
     noteImages: nothing,
     sign: async () => await Promise.resolve(randomWord()),
     lister: async () => await Promise.resolve(unrestricted("anyone")),

@@ -1,5 +1,6 @@
 import type { Accounts } from "../accounts/accounts.ts";
 import { RegistryError } from "../errors.ts";
+import type { Digest } from "../registry/digest.ts";
 import type { ImageOwners } from "../registry/image-owners.ts";
 import type { ImageId, RepositoryName } from "../registry/names.ts";
 import type { Action, Caller, RepositoryWanted } from "./caller.ts";
@@ -31,8 +32,9 @@ const actionsOfAccess: Readonly<Record<V1TokenAccess, readonly Action[]>> = {
 
 /**
  * V1 by accounts and rules. Clients of the index show their password and get a token for one repository; both are taken
- * everywhere. An image is shown to whoever has pushed it, and to who may pull one of the repositories that have it; to a
- * token, if its repository is one of them. For all others it is not there.
+ * everywhere. An image is shown to whoever has pushed all of it, and to who may pull one of the repositories that have it;
+ * to a token, if its repository is one of them. For all others it is not there. But there is one image of an id, for all
+ * repositories: whoever pushes one of an id that is taken, by whatever other image, is told so. Nothing else is told of it.
  */
 export class V1Accounts implements V1Access {
   readonly #doorkeeper: Doorkeeper;
@@ -72,17 +74,22 @@ export class V1Accounts implements V1Access {
 
   async mayFinish(visit: Visit, image: ImageId): Promise<boolean> {
     const caller = await this.#doorkeeper.admitted(visit);
-    return caller.mayEverything === true || (await this.#owners.isPushedBy(caller.name, image));
+    if (caller.mayEverything === true || (await this.#owners.isBeingPushedBy(pusher(caller), image))) return true;
+    return await this.#owners.isPushedBy(pusher(caller), image);
   }
 
   async mayUse(visit: Visit, image: ImageId): Promise<boolean> {
     const caller = await this.#doorkeeper.admitted(visit);
-    if (caller.seesAll || (await this.#owners.isPushedBy(caller.name, image))) return true;
+    if (caller.seesAll || (await this.#hasPushed(caller, image))) return true;
     return (await this.#visibleIn(caller, image)) !== undefined;
   }
 
-  async notePush(visit: Visit, image: ImageId): Promise<void> {
-    await this.#owners.notePusher(image, (await this.#doorkeeper.admitted(visit)).name);
+  async notePush(visit: Visit, image: ImageId, payload?: Digest): Promise<void> {
+    await this.#owners.notePush(image, pusher(await this.#doorkeeper.admitted(visit)), payload);
+  }
+
+  async noteComplete(visit: Visit, image: ImageId, checksums: readonly string[]): Promise<void> {
+    await this.#owners.noteComplete(image, pusher(await this.#doorkeeper.admitted(visit)), checksums);
   }
 
   async noteImages(visit: Visit, images: readonly ImageId[], repository?: RepositoryName): Promise<void> {
@@ -115,8 +122,14 @@ export class V1Accounts implements V1Access {
 
   async #isShown(caller: Caller, image: ImageId): Promise<boolean> {
     if (caller.boundTo === undefined && caller.seesAll) return true;
-    if (await this.#owners.isPushedBy(caller.name, image)) return true;
+    if (await this.#hasPushed(caller, image)) return true;
     return (await this.#repositoryFor(caller, image)) !== undefined;
+  }
+
+  /** Who only reads one repository is shown nothing of others. */
+  async #hasPushed(caller: Caller, image: ImageId): Promise<boolean> {
+    if (caller.boundTo !== undefined && !caller.may("push", caller.boundTo)) return false;
+    return await this.#owners.isPushedBy(pusher(caller), image);
   }
 
   /** The repository through which the image is shown to these credentials. */
@@ -133,6 +146,11 @@ export class V1Accounts implements V1Access {
     }
     return undefined;
   }
+}
+
+/** Whose push it is: what an account has pushed is not shown to an API key of it, which may be for less. */
+function pusher({ name, key }: Caller): string {
+  return key === undefined ? name : `${name}:${key.id}`;
 }
 
 function wantedBy({ method }: Visit, more: Omit<RepositoryWanted, "action">): RepositoryWanted {

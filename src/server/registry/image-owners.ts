@@ -2,7 +2,7 @@ import { LRUCache } from "lru-cache";
 import type { StorageDriver } from "../../drivers/storage/driver.ts";
 import type { Documents } from "./documents.ts";
 import { repositoryOfFolders, type ImageId, type RepositoryName } from "./names.ts";
-import { imagePusherKey, imageRepositoriesPrefix, imageRepositoryKey } from "./paths.ts";
+import { imagePusherKey, imagePushKey, imageRepositoriesPrefix, imageRepositoryKey } from "./paths.ts";
 
 /** So many notes that are known to be there are remembered. */
 const mostKnown = 50_000;
@@ -25,14 +25,31 @@ export class ImageOwners {
     for (const image of images) await this.#note(imageRepositoryKey(image, repository));
   }
 
-  async notePusher(image: ImageId, account: string): Promise<void> {
+  /** The account begins to push the image, with a document; or it has sent a layer, by the checksum of both. */
+  async notePush(image: ImageId, account: string, payload = ""): Promise<void> {
+    await this.#documents.write(imagePushKey(image, account), payload);
+  }
+
+  /**
+   * The image is complete, with these checksums: who has sent that layer has pushed the image. Who has sent another, and
+   * merely knew the checksum, has not.
+   */
+  async noteComplete(image: ImageId, account: string, checksums: readonly string[]): Promise<void> {
+    const key = imagePushKey(image, account);
+    if (!checksums.includes((await this.#documents.read(key))?.toString() ?? "")) return;
     await this.#note(imagePusherKey(image, account));
+    await this.#documents.delete(key);
   }
 
   async isIn(repository: RepositoryName, image: ImageId): Promise<boolean> {
     return await this.#has(imageRepositoryKey(image, repository));
   }
 
+  async isBeingPushedBy(account: string, image: ImageId): Promise<boolean> {
+    return await this.#documents.has(imagePushKey(image, account));
+  }
+
+  /** Whether the account has pushed all of the image: what is in it, it knows. */
   async isPushedBy(account: string, image: ImageId): Promise<boolean> {
     return await this.#has(imagePusherKey(image, account));
   }

@@ -3,7 +3,7 @@ import type { StorageDriver } from "../../drivers/storage/driver.ts";
 import { RegistryError } from "../errors.ts";
 import type { Blobs } from "./blobs.ts";
 import type { LayerFacts } from "./bridge/layer-facts.ts";
-import { digestOf, Hashing } from "./digest.ts";
+import { digestOf, Hashing, type Digest } from "./digest.ts";
 import { isObject, parseJson, type Documents } from "./documents.ts";
 import type { Images, LayerRecord } from "./images.ts";
 import type { Turns } from "./keyed-lock.ts";
@@ -75,16 +75,25 @@ export class ImagePush {
   }
 
   /**
-   * Begins the push of an image, or begins it again. `mayUse` says whether the parent may be built upon. Rejects with
-   * PARENT_UNKNOWN, PARENT_UNAUTHORIZED, DATA_INVALID or IMAGE_EXISTS.
+   * Begins the push of an image, or begins it again. `mayUse` says whether the parent may be built upon; `isShown` whether
+   * the image may be told to be there: who is not shown a complete image may push the very same once more, to show that it
+   * is theirs too. Rejects with PARENT_UNKNOWN, PARENT_UNAUTHORIZED, DATA_INVALID or IMAGE_EXISTS.
    */
-  async putDocument(document: ImageDocument, mayUse: (parent: ImageId) => Promise<boolean>): Promise<void> {
+  async putDocument(
+    document: ImageDocument,
+    mayUse: (parent: ImageId) => Promise<boolean>,
+    isShown: () => Promise<boolean> = shown,
+  ): Promise<void> {
     const { id, parent } = document;
     if (parent !== undefined) {
       if (!(await this.#images.exists(parent))) throw new RegistryError("PARENT_UNKNOWN");
       if (!(await mayUse(parent))) throw new RegistryError("PARENT_UNAUTHORIZED");
     }
     await this.#turns.run(id, async () => {
+      if (await this.#isRepeatable(document, isShown)) {
+        await this.#documents.write(contestedKey(id), "true");
+        return;
+      }
       await this.#writeDocument(document, [id, ...(parent === undefined ? [] : await this.#images.ancestry(parent))]);
     });
   }
@@ -104,6 +113,11 @@ export class ImagePush {
     } catch (error) {
       if ((await this.#images.state(id)) !== "complete") throw error;
     }
+  }
+
+  async #isRepeatable({ id, bytes }: ImageDocument, isShown: () => Promise<boolean>): Promise<boolean> {
+    if ((await this.#images.state(id)) !== "complete" || (await isShown())) return false;
+    return bytes.equals(await this.#images.json(id));
   }
 
   async #writeDocument({ id, bytes }: ImageDocument, ancestry: readonly ImageId[]): Promise<void> {
@@ -136,9 +150,10 @@ export class ImagePush {
 
   /**
    * Keeps a layer for an image in progress; its checksum decides later whether it counts. Repeatable. `withTarsum` also
-   * computes what docker before 0.10 will claim. Rejects with IMAGE_UNKNOWN or IMAGE_EXISTS, before it calls `source`.
+   * computes what docker before 0.10 will claim. Resolves with the payload checksum. Rejects with IMAGE_UNKNOWN or
+   * IMAGE_EXISTS, before it calls `source`.
    */
-  async putLayer(id: ImageId, source: () => AsyncIterable<Uint8Array>, withTarsum: boolean): Promise<void> {
+  async putLayer(id: ImageId, source: () => AsyncIterable<Uint8Array>, withTarsum: boolean): Promise<Digest> {
     const contested = await this.#requirePushable(id, "IMAGE_EXISTS");
     const json = await this.#images.json(id);
     const payload = new Hashing("sha256", Buffer.concat([json, Buffer.from("\n")]));
@@ -146,8 +161,8 @@ export class ImagePush {
     const blob = await this.#blobs.put(media.bytes);
     const payloadDigest = payload.digest();
     if (contested) {
-      if (!(await this.#documents.has(layerRecordKey(id, payloadDigest)))) throw new RegistryError("IMAGE_EXISTS");
-      return;
+      if (!(await this.#isTheLayer(id, payloadDigest))) throw new RegistryError("IMAGE_EXISTS");
+      return payloadDigest;
     }
     const tarsum = withTarsum ? await this.#analysis.tarsum(json, await this.#blobs.open(blob.digest)) : undefined;
     const record: LayerRecord = {
@@ -160,6 +175,13 @@ export class ImagePush {
     await this.#documents.write(layerRecordKey(id, payloadDigest), JSON.stringify(record));
     // Now the system still has the layer in its memory.
     this.#layerFacts.prepare(blob.digest);
+    return payloadDigest;
+  }
+
+  /** Whether it is one that was put, or the layer of an image of an old store. */
+  async #isTheLayer(id: ImageId, payload: Digest): Promise<boolean> {
+    if (await this.#documents.has(layerRecordKey(id, payload))) return true;
+    return (await this.#images.checksums(id)).includes(payload);
   }
 
   /**
@@ -169,6 +191,7 @@ export class ImagePush {
   async putChecksum(id: ImageId, claimed: ClaimedChecksum): Promise<void> {
     await this.#turns.run(id, async () => {
       const done = await this.#requirePushable(id, "CHECKSUM_UNEXPECTED");
+      if (done && (await this.#images.checksums(id)).includes(claimed.value)) return;
       const record = await this.#claimedLayer(id, claimed);
       if (done) return;
       const checksums = [record.payload, ...(record.tarsum === undefined ? [] : [record.tarsum])];
@@ -200,4 +223,8 @@ export class ImagePush {
     }
     throw new RegistryError(any ? "CHECKSUM_MISMATCH" : "LAYER_MISSING");
   }
+}
+
+async function shown(): Promise<boolean> {
+  return await Promise.resolve(true);
 }

@@ -48,6 +48,7 @@ import type { OciName, OciTag } from "./oci-names.ts";
  *     v1/images/<id>/source                        the manifest that the image is made of, and its place in that chain
  *     v1/images/<id>/repositories/<namespace>/<name>  the repository has the image; empty
  *     v1/images/<id>/pushers/<account>             who has pushed the image; empty
+ *     v1/images/<id>/pushes/<account>              who is pushing it: empty, then the payload checksum of their layer
  *     v1/manifests/<algorithm>/<hex>               the image that a manifest was made of, or is shown as
  *
  * Components of names are quoted as docker-registry 0.8 and 0.9 did. Versions up to 0.7 quoted less, so a name with odd
@@ -119,6 +120,10 @@ export const imageRepositoryKey = (id: ImageId, { namespace, name }: RepositoryN
 /** Says that the account has pushed the image. */
 export const imagePusherKey = (id: ImageId, account: string): string =>
   `_registryctl/v1/images/${id}/pushers/${quoteElement(account)}`;
+
+/** Says that the account has begun to push the image, and what its layer is. */
+export const imagePushKey = (id: ImageId, account: string): string =>
+  `_registryctl/v1/images/${id}/pushes/${quoteElement(account)}`;
 
 /** Of which manifest an image was derived. */
 export const imageSourceKey = (id: ImageId): string => `_registryctl/v1/images/${id}/source`;

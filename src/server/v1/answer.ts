@@ -21,19 +21,22 @@ export function answerDocument(ctx: Context, document: string | Buffer, status =
   ctx.set("Content-Type", "application/json");
 }
 
+/** Who may keep an answer: also caches that several users share, or the user's own alone. */
+export type Sharing = "public" | "private";
+
 /** Lets caches keep the answer for a year: what belongs to a complete image never changes. */
-export function makeCacheable(ctx: Context): void {
+export function makeCacheable(ctx: Context, sharing: Sharing): void {
   ctx.set({
-    "Cache-Control": `public, max-age=${yearSeconds}`,
+    "Cache-Control": `${sharing}, max-age=${yearSeconds}`,
     Expires: new Date(Date.now() + yearSeconds * 1000).toUTCString(),
     "Last-Modified": "Thu, 01 Jan 1970 00:00:00 GMT",
   });
 }
 
 /** Answers 304 to a client that has a copy, whatever its age: images never change. Answers whether it did. */
-export function answerNotModified(ctx: Context): boolean {
+export function answerNotModified(ctx: Context, sharing: Sharing): boolean {
   if (ctx.get("If-Modified-Since") === "") return false;
-  makeCacheable(ctx);
+  makeCacheable(ctx, sharing);
   ctx.remove("Last-Modified");
   ctx.status = 304;
   return true;

@@ -31,13 +31,14 @@ export function imageRoutes(router: Router, parts: V1Parts): void {
 }
 
 /** Images that the client may see through one of the two doors. */
-function ofVisible({ access, images }: V1Parts, door: "open" | "private", handler: Handler): Handler {
+function ofVisible({ access, images, hasAccounts }: V1Parts, door: "open" | "private", handler: Handler): Handler {
   return async (ctx, id) => {
     if ((await images.state(id)) === "inProgress") throw new RegistryError("IMAGE_IN_PROGRESS");
-    if (answerNotModified(ctx)) return;
+    const sharing = hasAccounts ? "private" : "public";
+    if (answerNotModified(ctx, sharing)) return;
     await images.requireComplete(id);
     if (!(await access.shows(ctx, id, door))) throw new RegistryError("IMAGE_UNKNOWN");
-    makeCacheable(ctx);
+    makeCacheable(ctx, sharing);
     await handler(ctx, id);
   };
 }
@@ -96,7 +97,11 @@ function putJson({ access, hasAccounts, push, options }: V1Parts): Handler {
     if (hasAccounts && document.parent !== undefined && !(await access.mayUse(ctx, document.parent))) {
       throw new RegistryError("PARENT_UNKNOWN");
     }
-    await push.putDocument(document, async (parent) => await access.mayUse(ctx, parent));
+    await push.putDocument(
+      document,
+      async (parent) => await access.mayUse(ctx, parent),
+      async () => !hasAccounts || (await access.mayUse(ctx, id)),
+    );
     await access.notePush(ctx, id);
     answer(ctx, true);
   };
@@ -106,15 +111,17 @@ function putLayer({ access, push, options }: V1Parts): Handler {
   return async (ctx, id) => {
     if (!(await access.mayFinish(ctx, id))) throw new RegistryError("IMAGE_UNKNOWN");
     const limits = { limit: options.maxLayerSize, idleTimeout: options.idleTimeout };
-    await push.putLayer(id, () => requestBody(ctx, limits), claimsTarsum(ctx.get("User-Agent")));
+    const isOld = claimsTarsum(ctx.get("User-Agent"));
+    await access.notePush(ctx, id, await push.putLayer(id, () => requestBody(ctx, limits), isOld));
     answer(ctx, true);
   };
 }
 
-function putChecksum({ access, push }: V1Parts): Handler {
+function putChecksum({ access, images, push }: V1Parts): Handler {
   return async (ctx, id) => {
     if (!(await access.mayFinish(ctx, id))) throw new RegistryError("IMAGE_UNKNOWN");
     await push.putChecksum(id, claimedChecksum(ctx));
+    await access.noteComplete(ctx, id, await images.checksums(id));
     answer(ctx, true);
   };
 }
