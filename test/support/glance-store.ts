@@ -4,7 +4,7 @@ import { connect } from "../../src/drivers/storage/glance/connect.ts";
 import type { Image, Images } from "../../src/drivers/storage/glance/images.ts";
 import { removeLeftovers } from "../../src/drivers/storage/glance/leftovers.ts";
 import type { GlanceSettings } from "../../src/drivers/storage/glance/options.ts";
-import type { LayerKeys } from "../../src/drivers/storage/glance/layer-keys.ts";
+import type { LayerKeys } from "../../src/drivers/storage/layer-keys.ts";
 import type { StorageDriver } from "../../src/drivers/storage/driver.ts";
 import { openLocal } from "../../src/drivers/storage/local.ts";
 import { openSwift } from "../../src/drivers/storage/swift.ts";

@@ -6,7 +6,7 @@ import { exactly, gathered } from "../exact-size.ts";
 import { isBelow } from "../key-order.ts";
 import { download } from "../s3/download.ts";
 import { inOrder, type Image, type Images } from "./images.ts";
-import type { LayerKeys } from "./layer-keys.ts";
+import type { LayerKeys } from "../layer-keys.ts";
 import { namesBelow, ordered, type Keyed } from "./ordered.ts";
 import type { PythonImages } from "./python-images.ts";
 

@@ -4,7 +4,7 @@ import type { Append, ByteRange, Entry, Stat, StorageDriver } from "../driver.ts
 import { DriverError, isNotFound } from "../errors.ts";
 import { connect, type ConnectionTuning } from "./connect.ts";
 import type { Images } from "./images.ts";
-import { registryLayers, type LayerKeys } from "./layer-keys.ts";
+import { registryLayers, type LayerKeys } from "../layer-keys.ts";
 import { Layers } from "./layers.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { glanceFeatures, type GlanceSettings } from "./options.ts";

@@ -15,8 +15,8 @@ export interface Ask {
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
-  /** What is in memory can be sent again; what comes from elsewhere is sent once, and its own error passes through. */
-  readonly body?: Buffer | AsyncIterable<Uint8Array>;
+  /** What is in memory can be sent again, and so can what a function begins anew; what comes from elsewhere is sent once. */
+  readonly body?: Buffer | AsyncIterable<Uint8Array> | (() => AsyncIterable<Uint8Array>);
   /** What failures are about, such as the key. */
   readonly subject: string;
   /** Tried again here after any passing failure, since nobody else can; else only when the server was too busy or cut it. */
@@ -34,7 +34,7 @@ export interface Text {
 
 /**
  * Requests to one service of a cloud, each with a token: a 401 gets a new token and is sent once more. Everything they
- * reject with is a `DriverError`, but for errors of a body's own source.
+ * reject with is a `DriverError`, but for errors of a body's own source, which pass through.
  */
 export class Requests {
   readonly #identity: Identity;
@@ -74,15 +74,15 @@ export class Requests {
   }
 
   async #attempt<T>(ask: Ask, use: (answer: Answer) => Promise<T>): Promise<T> {
-    const source = ask.body && !Buffer.isBuffer(ask.body) ? new WatchedSource(ask.body) : undefined;
+    const content = new Content(ask.body);
     try {
       return await attempt(
-        async () => await use(await this.#send(ask, source)),
+        async () => await use(await this.#send(ask, content)),
         this.#attempts,
-        (error) => source?.isTaken !== true && this.#isWorthAnother(error, ask),
+        (error) => content.isThere && this.#isWorthAnother(error, ask),
       );
     } catch (error) {
-      throw source?.failure ?? this.failure(error, ask);
+      throw content.failure ?? this.failure(error, ask);
     }
   }
 
@@ -93,25 +93,24 @@ export class Requests {
     return isCut(error) || (ask.persistent === true && this.failure(error, ask).code === "UNAVAILABLE");
   }
 
-  async #send(ask: Ask, source: WatchedSource | undefined): Promise<Answer> {
+  async #send(ask: Ask, content: Content): Promise<Answer> {
     const token = await this.#identity.token();
-    const first = await this.#sendWith(token, ask, source);
+    const first = await this.#sendWith(token, ask, content);
     if (first.status < 300) return first;
     const failure = await readFailure(first);
     if (failure.status !== 401) throw failure;
     const renewed = await this.#identity.renew(token);
-    if (source?.isTaken) throw failure;
-    const second = await this.#sendWith(renewed, ask, source);
+    if (!content.isThere) throw failure;
+    const second = await this.#sendWith(renewed, ask, content);
     if (second.status < 300) return second;
     throw await readFailure(second);
   }
 
-  async #sendWith(token: string, ask: Ask, source: WatchedSource | undefined): Promise<Answer> {
+  async #sendWith(token: string, ask: Ask, content: Content): Promise<Answer> {
     const url = await this.#identity.endpoint(this.#service);
     url.pathname = url.pathname.replace(/\/$/, "") + ask.path;
     for (const [name, value] of Object.entries(ask.query ?? {})) url.searchParams.set(name, value);
-    const streamed = source && Readable.from(source.watched(), { objectMode: false });
-    const body = Buffer.isBuffer(ask.body) ? ask.body : streamed;
+    const body = content.body();
     return await this.#identity.transport.send({
       method: ask.method,
       url,
@@ -128,14 +127,20 @@ function isCut(error: unknown): boolean {
   return code === "UND_ERR_SOCKET" || code === "ECONNRESET" || code === "EPIPE";
 }
 
-/** Tells whether anything was taken of a source, and its own error from those of the way. */
-class WatchedSource {
-  readonly #source: AsyncIterable<Uint8Array>;
-  isTaken = false;
+/** What a request sends, as often as it can be sent; tells an error of its own source from those of the way. */
+class Content {
+  readonly #content: Ask["body"];
+  #isTaken = false;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(source: AsyncIterable<Uint8Array>) {
-    this.#source = source;
+  constructor(content: Ask["body"]) {
+    this.#content = content;
+  }
+
+  /** Whether it can be sent, or sent again. */
+  get isThere(): boolean {
+    if (this.#failure) return false;
+    return !this.#isTaken || Buffer.isBuffer(this.#content) || typeof this.#content === "function";
   }
 
   get failure(): Error | undefined {
@@ -144,10 +149,26 @@ class WatchedSource {
     return error instanceof Error ? error : new Error(String(error));
   }
 
-  async *watched(): AsyncGenerator<Uint8Array> {
-    this.isTaken = true;
+  body(): Buffer | Readable | undefined {
+    const content = this.#content;
+    if (content === undefined || Buffer.isBuffer(content)) return content;
+    return Readable.from(this.#watched(content), { objectMode: false });
+  }
+
+  /** What a reader throws into it, when its connection is cut, is no error of the source's. */
+  async *#watched(content: Exclude<Ask["body"], Buffer | undefined>): AsyncGenerator<Uint8Array> {
+    this.#isTaken = true;
+    const source = (typeof content === "function" ? content() : content)[Symbol.asyncIterator]();
     try {
-      yield* this.#source;
+      for (let next = await this.#next(source); next.done !== true; next = await this.#next(source)) yield next.value;
+    } finally {
+      await source.return?.();
+    }
+  }
+
+  async #next(source: AsyncIterator<Uint8Array>): Promise<IteratorResult<Uint8Array>> {
+    try {
+      return await source.next();
     } catch (error) {
       this.#failure = { error };
       throw error;

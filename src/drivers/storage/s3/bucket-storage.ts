@@ -73,6 +73,8 @@ class BucketStorage implements StorageDriver {
   }
 
   async write(key: string, source: AsyncIterable<Uint8Array>, size?: number): Promise<Stat> {
+    const own = this.#bucket.write?.(key, source, this.#memory, size);
+    if (own) return await own;
     return await upload(this.#bucket, key, source, this.#memory, size);
   }
 

@@ -2,6 +2,7 @@ import type { Readable } from "node:stream";
 import type { ByteRange, RedirectOptions, Stat } from "../driver.ts";
 import type { DriverError } from "../errors.ts";
 import type { Page, PageRequest } from "./page.ts";
+import type { PartMemory } from "./part-memory.ts";
 
 /** What a driver's requests depend on beside what the operator says; tests choose other values. */
 export interface Tuning {
@@ -54,6 +55,8 @@ export interface ObjectBucket {
   /** Stores an object by one request. */
   put(key: string, content: Buffer): Promise<Stat>;
   begin(key: string): Promise<PartUpload>;
+  /** Where an upload has a way of its own, else it is `put` or goes by parts that are sent when they have come. */
+  write?(key: string, source: AsyncIterable<Uint8Array>, memory: PartMemory, size?: number): Promise<Stat>;
   page(request: PageRequest): Promise<Page>;
   /**
    * Copies within the server. Onto itself it changes nothing, but it has to exist. Answers false, and has done nothing,

@@ -27,7 +27,7 @@ export interface Listed {
 
 /** What a PUT has beside its key. */
 export interface Put {
-  readonly body?: Buffer;
+  readonly body?: Buffer | (() => AsyncIterable<Uint8Array>);
   readonly headers?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, string>>;
   /** The key that failures are about, where it is another one. */
@@ -109,6 +109,22 @@ export class Container {
     }
   }
 
+  /**
+   * Makes an object of `size` bytes of what `source` yields, by one request that can't be made twice. The server gets the last
+   * bytes when the source has ended, and keeps nothing when it throws instead.
+   */
+  async stream(key: string, source: AsyncIterable<Uint8Array>, size: number): Promise<Text> {
+    const headers = { "content-type": "application/octet-stream", "content-length": String(size) };
+    const body = heldBack(source);
+    try {
+      return await this.#requests.ask({ method: "PUT", path: this.path(key), subject: key, headers, body });
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+      await this.create();
+      throw new DriverError("UNAVAILABLE", `the container ${this.name} was gone and is made anew`, { cause: error });
+    }
+  }
+
   /** Rejects with NOT_FOUND where there is nothing. */
   async delete(key: string, persistent: boolean, query?: Readonly<Record<string, string>>): Promise<void> {
     const ask = { method: "DELETE", path: this.path(key), subject: key, persistent } as const;
@@ -159,6 +175,16 @@ export class Container {
     }
     return { objects, folders };
   }
+}
+
+/** Yields `source`, and the last of it when it has ended. */
+async function* heldBack(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let last: Uint8Array | undefined;
+  for await (const chunk of source) {
+    if (last) yield last;
+    last = chunk;
+  }
+  if (last) yield last;
 }
 
 /** Reads the headers of an answer to HEAD or GET. */

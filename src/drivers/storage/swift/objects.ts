@@ -1,12 +1,17 @@
+import type { IncomingHttpHeaders } from "node:http";
 import type { ByteRange, Entry, RedirectOptions, Stat } from "../driver.ts";
 import { DriverError } from "../errors.ts";
+import { exactly } from "../exact-size.ts";
+import { registryLayers } from "../layer-keys.ts";
 import type { Identity } from "../openstack/identity.ts";
 import type { Requests } from "../openstack/requests.ts";
-import type { Content, Head, ObjectBucket, PartUpload, Tuning } from "../s3/object-bucket.ts";
+import type { Content, Head, ObjectBucket, Tuning } from "../s3/object-bucket.ts";
 import { behind, type Page, type PageRequest } from "../s3/page.ts";
+import type { PartMemory } from "../s3/part-memory.ts";
 import { Container, headOf, type Listed } from "./container.ts";
 import { SegmentUpload } from "./segment-upload.ts";
 import { inLanes, Segments } from "./segments.ts";
+import { small, streamedUpload } from "./streamed-upload.ts";
 import { TempUrls } from "./temp-urls.ts";
 
 /** No write takes so long, in milliseconds: what has been pending for longer was left by a process that was killed. */
@@ -68,10 +73,23 @@ export class SwiftObjects implements ObjectBucket {
       key,
       async () => await this.#objects.put(key, { body: content }),
     );
-    return { size: content.length, modified: new Date(headers["last-modified"] ?? Date.now()) };
+    return { size: content.length, modified: modifiedOf(headers) };
   }
 
-  async begin(key: string): Promise<PartUpload> {
+  /**
+   * A layer whose size is known is one object, and is sent as it comes: Swift reads that at less cost than a list of parts.
+   * Anything else that is large is such a list, which can have another key without a copy.
+   */
+  async write(key: string, source: AsyncIterable<Uint8Array>, memory: PartMemory, size?: number): Promise<Stat> {
+    const bytes = exactly(source, size);
+    if (size === undefined || size <= small || size > this.tuning.copyLimit || !registryLayers.isLayer(key)) {
+      return await streamedUpload(this, key, bytes, memory, size);
+    }
+    const { headers } = await this.#segments.replacing(key, async () => await this.#objects.stream(key, bytes, size));
+    return { size, modified: modifiedOf(headers) };
+  }
+
+  async begin(key: string): Promise<SegmentUpload> {
     return await SegmentUpload.begin(this.#objects, this.#segments, key);
   }
 
@@ -160,6 +178,10 @@ export class SwiftObjects implements ObjectBucket {
     });
     return listed.map(({ key, size, modified }) => ({ key, size: sizes.get(key) ?? size, modified }));
   }
+}
+
+function modifiedOf(headers: IncomingHttpHeaders): Date {
+  return new Date(headers["last-modified"] ?? Date.now());
 }
 
 function unlessMissing(error: unknown): void {

@@ -1,7 +1,8 @@
 import type { Stat } from "../driver.ts";
 import { DriverError } from "../errors.ts";
 import type { PartUpload } from "../s3/object-bucket.ts";
-import type { Container } from "./container.ts";
+import type { Container, Put } from "./container.ts";
+import type { GrowingPart } from "./growing-part.ts";
 import { inLanes, type Segment, type Segments } from "./segments.ts";
 
 /** A large object on its way: its parts are stored one by one, and the list of them at last. */
@@ -26,14 +27,19 @@ export class SegmentUpload implements PartUpload {
   }
 
   async put(part: number, content: Buffer): Promise<void> {
-    await this.#store(part, content.length, { body: content, subject: this.#key });
+    await this.#store(part, () => content.length, { body: content, subject: this.#key });
+  }
+
+  /** As `put`, while the part comes. Needs what it consists of until this resolves. */
+  async send(part: number, content: GrowingPart): Promise<void> {
+    await this.#store(part, () => content.length, { body: () => content.read(), subject: this.#key });
   }
 
   /** Copies these parts of another object within the server. */
   async copy(parts: readonly Segment[], from: string): Promise<void> {
     await inLanes(parts, async ({ path, size_bytes }, index) => {
       const source = path.split("/").map(encodeURIComponent).join("/");
-      await this.#store(index + 1, size_bytes, { headers: { "x-copy-from": source }, subject: from });
+      await this.#store(index + 1, () => size_bytes, { headers: { "x-copy-from": source }, subject: from });
     });
   }
 
@@ -58,14 +64,10 @@ export class SegmentUpload implements PartUpload {
     }
   }
 
-  async #store(
-    part: number,
-    size: number,
-    put: { readonly body?: Buffer; readonly headers?: Readonly<Record<string, string>>; readonly subject: string },
-  ): Promise<void> {
+  async #store(part: number, size: () => number, put: Put & { readonly subject: string }): Promise<void> {
     const { headers } = await this.#segments.container.put(this.#segments.partKey(this.#upload, part), put);
     const etag = headers.etag?.replaceAll('"', "") ?? "";
-    this.#parts.push({ part, path: this.#segments.partPath(this.#upload, part), size_bytes: size, etag });
+    this.#parts.push({ part, path: this.#segments.partPath(this.#upload, part), size_bytes: size(), etag });
   }
 }
 

@@ -3,7 +3,7 @@ import type { StorageDriver } from "../../../../src/drivers/storage/driver.ts";
 import { DriverError } from "../../../../src/drivers/storage/errors.ts";
 import type { GlanceSettings } from "../../../../src/drivers/storage/glance/options.ts";
 import { openGlance } from "../../../../src/drivers/storage/glance/storage.ts";
-import { registryLayers } from "../../../../src/drivers/storage/glance/layer-keys.ts";
+import { registryLayers } from "../../../../src/drivers/storage/layer-keys.ts";
 import { openSwift } from "../../../../src/drivers/storage/swift.ts";
 import { probeStorage } from "../../../../src/server/storage-probe.ts";
 import { endOfSuite } from "../../../support/end-of-suite.ts";

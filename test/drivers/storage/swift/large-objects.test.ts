@@ -184,6 +184,34 @@ for (const [name, start] of Object.entries(dialects)) {
       await driver.delete("kept");
     });
 
+    it("are one object without parts where a layer's size is known, or none", async () => {
+      const key = "docker/registry/v2/blobs/sha256/ab/abcd/data";
+      const length = 9 * part;
+      await driver.write(key, large(2 * part));
+      expect(await beside(), "of unknown size").to.have.length(2);
+      proxy.requests.length = 0;
+      await driver.write(key, large(length), length);
+      expect(proxy.requests.filter((line) => line.startsWith("PUT") && line.endsWith("/data"))).to.have.length(1);
+      expect(await beside()).to.deep.equal([]);
+      const failing = async function* () {
+        yield* large(length);
+        // As one does whose bytes are all there, and not what their digest says.
+        await Promise.resolve();
+        throw new Error("these are other bytes");
+      };
+      expect(String(await rejection(driver.write(key, failing(), length)))).to.contain("these are other bytes");
+      expect(String(await rejection(driver.write(key, large(length - 1), length)))).to.contain("should have had");
+      // Connections that have passed as much before would be cut at once.
+      proxy.cutAll();
+      proxy.cutAfter("up", 3 * part, 1);
+      expect(await outcome(driver.write(key, large(length), length))).to.equal("UNAVAILABLE");
+      expect(await hashOf(await driver.read(key))).to.equal(await hashOf(large(length)));
+      await driver.delete(key);
+      expect(String(await rejection(driver.write(key, failing(), length)))).to.contain("these are other bytes");
+      expect(await exists(driver, key)).to.be.false;
+      expect(await keysOf(driver, "docker")).to.deep.equal([]);
+    });
+
     it("are whole or not there although answers are lost, and leave no parts behind", async () => {
       for (const lost of [1, 2, 3]) {
         proxy.cutAfter("down", 1, lost);

@@ -1,7 +1,7 @@
 /** What of the layers may lie below a prefix: none, the one of that key, or any number. */
 export type Below = "none" | "many" | { readonly key: string };
 
-/** Which keys are those of layers' contents: these are images of Glance, all others are the alternate's. */
+/** Which keys are those of layers' contents, where they stay: with Glance these are images, all others the alternate's. */
 export interface LayerKeys {
   readonly isLayer: (key: string) => boolean;
   readonly below: (prefix: string) => Below;
