@@ -89,6 +89,7 @@ const common: Draft = {
     groups: "_env:REGISTRY_AUTH_GROUPS",
     signup: "_env:REGISTRY_AUTH_SIGNUP",
     token_key: "_env:REGISTRY_AUTH_TOKEN_KEY",
+    audit_log: "_env:REGISTRY_AUTH_AUDIT_LOG",
   },
   storage_redirect: "_env:STORAGE_REDIRECT",
   nginx_x_accel_redirect: "_env:NGINX_X_ACCEL_REDIRECT",

@@ -18,7 +18,8 @@ import { V1Accounts } from "./access/v1-accounts.ts";
 import { openAccounts, type Accounts } from "./accounts/accounts.ts";
 import type { Settings } from "./config/schema.ts";
 import type { Client } from "./http/proxy.ts";
-import type { Log } from "./log.ts";
+import { LogFile } from "./log-file.ts";
+import { createLog, type Log } from "./log.ts";
 import { assertPrivate, readPrivilegedKey } from "./pem.ts";
 import { Documents } from "./registry/documents.ts";
 import { ImageOwners } from "./registry/image-owners.ts";
@@ -108,7 +109,8 @@ async function controlled(
       certificates: http.tls?.client_ca !== undefined,
     }),
   );
-  const doorkeeper = new Doorkeeper({ access, audit: auditTo(log, clientOf) });
+  const auditLog = openAuditLog(auth?.audit_log, folder, log);
+  const doorkeeper = new Doorkeeper({ access, audit: auditTo(auditLog.log, clientOf) });
   return {
     access,
     doorkeeper,
@@ -117,8 +119,28 @@ async function controlled(
     tokens: foreign ? undefined : { service: new TokenService({ tokens, rules, accounts }), name },
     close: async () => {
       await accounts?.close();
+      auditLog.close();
     },
   };
+}
+
+/** Where the audit's lines go, whatever is left out of the log. Rejects when the file can't be written to. */
+function openAuditLog(path: string | undefined, folder: string, log: Log) {
+  if (path === undefined) return { log: log.complete(), close: () => undefined };
+  const file = resolve(folder, path);
+  try {
+    const destination = new LogFile(file, (err, line) => {
+      log.error({ err, line }, `auth.audit_log: ${file} can't be written to`);
+    });
+    return {
+      log: createLog({ level: "debug", destination }),
+      close: () => {
+        destination.close();
+      },
+    };
+  } catch (cause) {
+    throw new Error(`auth.audit_log: ${file}`, { cause });
+  }
 }
 
 /** The key of the operator's that tokens are signed with. Rejects with what is wrong with it. */

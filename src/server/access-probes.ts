@@ -1,4 +1,5 @@
-import { resolve } from "node:path";
+import { access, constants, stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import type { Settings } from "./config/schema.ts";
 import { readAuthorities } from "./pem.ts";
 import type { Probe } from "./probes.ts";
@@ -6,12 +7,13 @@ import { isObject } from "./registry/documents.ts";
 
 /** What access control needs beside accounts. Relative paths are below `folder`. */
 export function accessProbes({ auth, http }: Settings, folder: string): readonly Probe[] {
-  const { token, token_key: key } = auth ?? {};
+  const { token, token_key: key, audit_log: log } = auth ?? {};
   const authorities = http.tls?.client_ca;
   return [
     ...(authorities === undefined ? [] : [authoritiesProbe(resolve(folder, authorities))]),
     ...(key === undefined ? [] : [tokenKeyProbe(key, folder)]),
     ...(token ? [tokenServiceProbe(token, folder)] : []),
+    ...(log === undefined ? [] : [auditLogProbe(resolve(folder, log))]),
   ];
 }
 
@@ -35,6 +37,20 @@ function tokenKeyProbe(path: string, folder: string): Probe {
     run: async () => {
       const { readTokenKey } = await import("./access-control.ts");
       return (await (await readTokenKey(path, folder)).signing()).algorithm;
+    },
+  };
+}
+
+function auditLogProbe(path: string): Probe {
+  return {
+    name: "audit log",
+    subject: path,
+    remedy: "Name a file in auth.audit_log, in a folder that the registry may write to.",
+    run: async () => {
+      // When the file is moved away, it is made anew.
+      await access(dirname(path), constants.W_OK);
+      if (await stat(path).catch(() => undefined)) await access(path, constants.W_OK);
+      return "can be written to";
     },
   };
 }

@@ -28,6 +28,7 @@ import { createRegistry, type Registry } from "./registry/registry.ts";
 import type { App } from "./run.ts";
 import { openStore, translateStorageErrors, type Store } from "./store.ts";
 import { renderV1, v1, v1Headers } from "./v1/index.ts";
+import type { SignUp } from "./v1/parts.ts";
 import { renderV2 } from "./v2/answer.ts";
 import { HotAnswers } from "./v2/hot.ts";
 import { isV2Path, v2, v2Headers } from "./v2/index.ts";
@@ -216,7 +217,7 @@ function compose(app: Koa, parts: Parts): void {
       search,
       access: control.v1,
       hasAccounts: isControlled(settings),
-      signUp: settings.auth?.signup === true ? control.accounts?.create.bind(control.accounts) : undefined,
+      signUp: settings.auth?.signup === true ? signingUp(control, notes) : undefined,
       options: v1Options(settings, environment),
       services: {
         redis: store.pingCache,
@@ -225,6 +226,15 @@ function compose(app: Koa, parts: Parts): void {
         },
       },
     }),
+  );
+}
+
+function signingUp({ accounts }: AccessControl, { clientOf }: RequestLogOptions): SignUp | undefined {
+  return (
+    accounts &&
+    (async ({ req }, name, password) => {
+      await accounts.create(name, password, clientOf(req).address);
+    })
   );
 }
 

@@ -12,6 +12,8 @@ export type Log = {
 } & {
   /** The same log, with `facts` in every line. */
   child(facts: object): Log;
+  /** The same log, which leaves out no line, whatever its level is. */
+  complete(): Log;
 };
 
 /** How a log is kept. */
@@ -60,6 +62,7 @@ function logTo(logger: Logger<LogLevel>): Log {
     error: at("error"),
     critical: at("critical"),
     child: (facts) => logTo(logger.child(maskedFacts(facts))),
+    complete: () => logTo(logger.child({}, { level: "debug" })),
   };
 }
 

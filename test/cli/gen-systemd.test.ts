@@ -17,6 +17,7 @@ tmp: { storage: local, storage_path: /tmp/registry }
 home: { storage: local, storage_path: /home/me/registry }
 low: { storage: local, storage_path: data, http: { port: 443 } }
 search: { storage: local, storage_path: data, search_backend: database, sqlalchemy_index_database: "sqlite:////var/cache/registry/search.db" }
+accounts: { storage: local, storage_path: data, auth: { htpasswd: accounts/users, signup: true, audit_log: /var/log/registry/audit.log } }
 `,
     );
   });
@@ -38,6 +39,9 @@ search: { storage: local, storage_path: data, search_backend: database, sqlalche
     expect(await unit("low")).not.to.contain("ReadWritePaths");
     expect(await unit("search")).to.contain("\nReadWritePaths=-/var/cache/registry\n");
     expect(await unit("home")).to.contain("\nProtectHome=read-only\n");
+    const accounts = await unit("accounts");
+    expect(accounts).to.contain("\nReadWritePaths=-/var/log/registry\n");
+    expect(accounts).to.contain(`\nReadWritePaths=-${cwd}/accounts\n`);
   });
 
   it("tells how its user gets at the data and the configuration", async () => {

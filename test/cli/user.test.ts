@@ -180,6 +180,17 @@ describe("registryctl user", function () {
       expect(third).to.contain("registryctl user passwd").and.contain("chmod o-r");
     });
 
+    it("have an audit log that can be written to", async () => {
+      await add("ann", "open sesame");
+      for (const [folder, line] of [
+        [cwd, /^ok {2}audit log .*audit.log: can be written to$/m],
+        [join(cwd, "missing"), /^failed {2}audit log .*: ENOENT/m],
+      ] as const) {
+        await configure({ htpasswd: "users", audit_log: join(folder, "audit.log") });
+        expect((await probe()).stdout).to.match(line);
+      }
+    });
+
     for (const [auth, code] of [
       [{}, 3],
       [undefined, 0],

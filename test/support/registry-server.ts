@@ -22,7 +22,8 @@ export interface RegistryServer {
 /** Serves a whole registry on a free port of 127.0.0.1, in memory unless `settings` say otherwise. */
 export async function startRegistry(settings: Partial<SettingsInput> = {}): Promise<RegistryServer> {
   const log: string[] = [];
-  const app = await createApp(settingsOf({ storage: "memory", ...settings }), {
+  const whole = settingsOf({ storage: "memory", loglevel: "debug", ...settings });
+  const app = await createApp(whole, {
     version: "9.9.9",
     flavor: "test",
     host: "testhost",
@@ -32,7 +33,7 @@ export async function startRegistry(settings: Partial<SettingsInput> = {}): Prom
     // Tests change files behind its back, and let others do so.
     turns: new KeyedLock(),
     coherence: settings.storage === "local" ? amongStrangers : alone,
-    log: createLog({ level: "debug", destination: { write: (line) => log.push(line) } }),
+    log: createLog({ level: whole.loglevel, destination: { write: (line) => log.push(line) } }),
   });
   const others: RunningServer[] = [];
   const server = await listen(app.handler, { host: "127.0.0.1", port: 0 });

@@ -47,7 +47,7 @@ export function genSystemd(context: Context): CommandUnknownOpts {
 
 function unit({ file, flavor, settings }: Loaded, self: readonly string[], home: string) {
   const { shutdown_timeout: shutdown, port } = settings.http;
-  const writable = [...new Set(dataFolders(settings, home))];
+  const writable = [...new Set([...dataFolders(settings, home), ...accountFolders(settings, dirname(file))])];
   const outside = writable.filter((folder) => !isBelow(folder, home));
   const needed = [...writable, ...self, file];
   return {
@@ -73,6 +73,12 @@ function dataFolders(settings: Settings, home: string): string[] {
     ...(settings.storage === "local" ? [resolve(home, settings.storage_path)] : []),
     ...(settings.search_backend === "database" && database ? [dirname(resolve(home, database))] : []),
   ];
+}
+
+/** Where files are that are made anew: who makes an account for themselves changes the one of accounts. */
+function accountFolders({ auth }: Settings, folder: string): readonly string[] {
+  const files = [auth?.audit_log, auth?.signup === true ? auth.htpasswd : undefined];
+  return files.flatMap((path) => (path === undefined ? [] : [dirname(resolve(folder, path))]));
 }
 
 function isTemporary(path: string): boolean {

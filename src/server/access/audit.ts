@@ -8,9 +8,12 @@ import type { Wanted } from "./caller.ts";
 export interface AuditNote {
   /** Who asks; of credentials that are not right, whose they claim to be. */
   readonly user: string;
-  readonly wanted: Wanted;
+  /** What they want; an account, too, where everybody may make one. */
+  readonly wanted: Wanted | { readonly action: "signup" };
   readonly method: string;
   readonly path: string;
+  /** Whether it is denied without being told so: to its sender, what there is looks like nothing. */
+  readonly isHidden?: boolean;
 }
 
 /** Takes note of what a request wants; once more when more is known. */
@@ -36,20 +39,21 @@ export function auditTo(log: Log, clientOf: (request: IncomingMessage) => Client
     response.once("close", () => {
       const last = notes.get(request) ?? note;
       const status = response.headersSent ? response.statusCode : undefined;
-      const isDenied = status !== undefined && denials.includes(status);
+      const isDenied = last.isHidden === true || (status !== undefined && denials.includes(status));
       if (!isDenied && !changes(last.wanted)) return;
-      const facts = { audit: true, ...factsOf(last), ...outcome(status), ...from(request, clientOf) };
+      const outcome = isDenied ? "denied" : status === undefined ? "aborted" : status < 400 ? "done" : "failed";
+      const facts = { audit: true, ...factsOf(last), outcome, status, ...from(request, clientOf) };
       log[isDenied ? "warn" : "info"](facts, `audit: ${facts.user} ${facts.action} ${facts.outcome}`);
     });
   };
 }
 
-function changes({ action }: Wanted): boolean {
-  return action === "push" || action === "delete";
+function changes({ action }: AuditNote["wanted"]): boolean {
+  return action === "push" || action === "delete" || action === "signup";
 }
 
 function factsOf({ user, wanted, method, path }: AuditNote) {
-  const { repository, reference, from: source } = "repository" in wanted ? wanted : {};
+  const { repository, reference, from: source } = "repository" in wanted || "reference" in wanted ? wanted : {};
   return {
     user: user.slice(0, longest),
     action: wanted.action,
@@ -59,11 +63,6 @@ function factsOf({ user, wanted, method, path }: AuditNote) {
     method,
     path: path.slice(0, 2 * longest),
   };
-}
-
-function outcome(status: number | undefined): { readonly outcome: string; readonly status?: number } {
-  if (status === undefined) return { outcome: "aborted" };
-  return { outcome: denials.includes(status) ? "denied" : status < 400 ? "done" : "failed", status };
 }
 
 function from(request: IncomingMessage, clientOf: (request: IncomingMessage) => Client) {

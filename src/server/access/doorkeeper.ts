@@ -1,7 +1,7 @@
 import type { Context } from "koa";
 import { RegistryError } from "../errors.ts";
 import type { Access, Refusal } from "./access.ts";
-import type { Audit } from "./audit.ts";
+import type { Audit, AuditNote } from "./audit.ts";
 import { permits, type Caller, type Wanted } from "./caller.ts";
 import { credentialsOf } from "./credentials.ts";
 
@@ -49,8 +49,14 @@ export class Doorkeeper {
     return this.#refused(visit, this.#access.refuse(visit, wanted, caller));
   }
 
+  /** As if what somebody may not have were not there, which is `error`. */
+  hidden({ req, res, method, path }: Visit, wanted: Wanted, { name }: Caller, error: RegistryError): RegistryError {
+    this.#audit(req, res, { user: name, wanted, method, path, isHidden: true });
+    return error;
+  }
+
   /** Takes note of who says to be whom, where that is not in the headers. */
-  note({ req, res, method, path }: Visit, user: string, wanted: Wanted): void {
+  note({ req, res, method, path }: Visit, user: string, wanted: AuditNote["wanted"]): void {
     this.#audit(req, res, { user, wanted, method, path });
   }
 

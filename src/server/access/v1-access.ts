@@ -37,6 +37,8 @@ export interface V1Access {
   lister(visit: Visit): Promise<Pick<Caller, "sees" | "seesAll">>;
   /** Rejects unless the request comes from an account, where there are any. */
   login(visit: Visit): Promise<void>;
+  /** Takes note that the request is to make an account. */
+  noteSignup(visit: Visit, name: string): void;
 }
 
 /** What decides where there are no accounts. */
@@ -105,6 +107,7 @@ export function withoutAccounts(
     sign: async () => await Promise.resolve(randomWord()),
     lister: async () => await Promise.resolve(unrestricted("anyone")),
     login: nothing,
+    noteSignup: () => undefined,
   };
 }
 

@@ -59,7 +59,9 @@ export class V1Accounts implements V1Access {
     const caller = await this.#doorkeeper.admit(visit, wanted);
     // What is pushed is asked for when it is known how.
     if (wanted.action !== "pull" || (await this.#isShown(caller, image))) return;
-    throw caller.isKnown ? new RegistryError("IMAGE_UNKNOWN") : this.#doorkeeper.refused(visit, wanted, caller);
+    if (!caller.isKnown) throw this.#doorkeeper.refused(visit, wanted, caller);
+    const unknown = new RegistryError("IMAGE_UNKNOWN");
+    throw (await this.#owners.isAnybodys(image)) ? this.#doorkeeper.hidden(visit, wanted, caller, unknown) : unknown;
   }
 
   /** `authorizeImage` has looked. */
@@ -118,6 +120,10 @@ export class V1Accounts implements V1Access {
     const wanted = { action: "login" } as const;
     const caller = await this.#doorkeeper.admit(visit, wanted);
     if (!caller.isKnown) throw this.#doorkeeper.refused(visit, wanted, caller);
+  }
+
+  noteSignup(visit: Visit, name: string): void {
+    this.#doorkeeper.note(visit, name, { action: "signup" });
   }
 
   async #isShown(caller: Caller, image: ImageId): Promise<boolean> {

@@ -41,10 +41,10 @@ export interface Accounts {
   /** A text that is another once the account's password is; it tells nothing of it. Undefined for no account. */
   stamp(name: string): Promise<string | undefined>;
   /**
-   * Makes an account. Rejects with DATA_INVALID when the name or the password will not do, and with ACCOUNT_EXISTS when
-   * there is one.
+   * Makes an account. Rejects with DATA_INVALID when the name or the password will not do, with ACCOUNT_EXISTS when there
+   * is one, and with TOOMANYREQUESTS: what is made counts as a failed login does.
    */
-  create(name: string, password: string): Promise<void>;
+  create(name: string, password: string, address: string): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -79,11 +79,13 @@ export class FileAccounts implements Accounts {
     return user && createHash("sha256").update(`stamp ${user.hash}`).digest("base64url").slice(0, 22);
   }
 
-  async create(name: string, password: string): Promise<void> {
+  async create(name: string, password: string, address: string): Promise<void> {
     assertAcceptable({ name, password });
     const { files, hashing, keys, path } = this.#parts;
     if ((await files.current()).users.has(name)) throw new RegistryError("ACCOUNT_EXISTS");
-    const hash = await hashing.hash(password, usualCost, { lane: "", isKnown: false });
+    const lane = network(address);
+    this.#attempts.begin(name, lane);
+    const hash = await hashing.hash(password, usualCost, { lane, isKnown: false });
     // Keys of somebody who had that name before are not theirs.
     await keys.removeOf(name);
     await addUser(path, name, hash);

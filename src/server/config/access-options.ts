@@ -49,4 +49,9 @@ export const accessOptions = {
       "The PEM file with the private key that the registry signs tokens with, such as keygen makes; else one is kept in the store.",
     env: ["REGISTRY_AUTH_TOKEN_KEY"],
   }),
+  audit_log: option(path.optional(), {
+    description:
+      "The file that lines about denied and changing requests go to, instead of the log; it is made anew when it is moved away.",
+    env: ["REGISTRY_AUTH_AUDIT_LOG"],
+  }),
 };

@@ -2,7 +2,13 @@ import { LRUCache } from "lru-cache";
 import type { StorageDriver } from "../../drivers/storage/driver.ts";
 import type { Documents } from "./documents.ts";
 import { repositoryOfFolders, type ImageId, type RepositoryName } from "./names.ts";
-import { imagePusherKey, imagePushKey, imageRepositoriesPrefix, imageRepositoryKey } from "./paths.ts";
+import {
+  imagePusherKey,
+  imagePushersPrefix,
+  imagePushKey,
+  imageRepositoriesPrefix,
+  imageRepositoryKey,
+} from "./paths.ts";
 
 /** So many notes that are known to be there are remembered. */
 const mostKnown = 50_000;
@@ -52,6 +58,14 @@ export class ImageOwners {
   /** Whether the account has pushed all of the image: what is in it, it knows. */
   async isPushedBy(account: string, image: ImageId): Promise<boolean> {
     return await this.#has(imagePusherKey(image, account));
+  }
+
+  /** Whether it is noted of any repository or account that it has the image. */
+  async isAnybodys(image: ImageId): Promise<boolean> {
+    for (const prefix of [imageRepositoriesPrefix(image), imagePushersPrefix(image)]) {
+      for await (const _ of this.#driver.children(prefix)) return true;
+    }
+    return false;
   }
 
   /** The repositories that have it, as far as that was noted. */

@@ -117,9 +117,11 @@ export const imageRepositoriesPrefix = (id: ImageId): string => `_registryctl/v1
 export const imageRepositoryKey = (id: ImageId, { namespace, name }: RepositoryName): string =>
   `${imageRepositoriesPrefix(id)}/${quoteElement(namespace)}/${quoteElement(name)}`;
 
+export const imagePushersPrefix = (id: ImageId): string => `_registryctl/v1/images/${id}/pushers`;
+
 /** Says that the account has pushed the image. */
 export const imagePusherKey = (id: ImageId, account: string): string =>
-  `_registryctl/v1/images/${id}/pushers/${quoteElement(account)}`;
+  `${imagePushersPrefix(id)}/${quoteElement(account)}`;
 
 /** Says that the account has begun to push the image, and what its layer is. */
 export const imagePushKey = (id: ImageId, account: string): string =>

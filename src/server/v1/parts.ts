@@ -1,3 +1,4 @@
+import type { Context } from "koa";
 import type { SearchIndex } from "../../drivers/search/search-index.ts";
 import type { V1Access } from "../access/v1-access.ts";
 import type { Offload } from "../http/offload.ts";
@@ -6,6 +7,9 @@ import type { ImagePush } from "../registry/image-push.ts";
 import type { Images } from "../registry/images.ts";
 import type { RepositoryStore } from "../registry/bridge/shared-repositories.ts";
 import type { TagsOfV1 } from "../registry/bridge/shared-tags.ts";
+
+/** Makes an account for who sends a request. Rejects with ACCOUNT_EXISTS, DATA_INVALID or TOOMANYREQUESTS. */
+export type SignUp = (ctx: Pick<Context, "req">, name: string, password: string) => Promise<void>;
 
 /** What the V1 protocol is served from. */
 export interface V1Parts {
@@ -17,7 +21,7 @@ export interface V1Parts {
   readonly search: SearchIndex;
   readonly access: V1Access;
   /** Makes accounts for those who ask for one; undefined where nobody may. */
-  readonly signUp: ((name: string, password: string) => Promise<void>) | undefined;
+  readonly signUp: SignUp | undefined;
   /** Whether anybody is asked who they are. */
   readonly hasAccounts: boolean;
   readonly options: V1Options;

@@ -1,8 +1,10 @@
 import type Router from "@koa/router";
+import type { Context } from "koa";
+import type { V1Access } from "../access/v1-access.ts";
 import { RegistryError } from "../errors.ts";
 import { isObject } from "../registry/documents.ts";
 import { answer, jsonBody } from "./answer.ts";
-import type { V1Parts } from "./parts.ts";
+import type { SignUp, V1Parts } from "./parts.ts";
 
 /** What docker takes for an account that it should log in to, byte for byte. */
 const taken = "Username or email already exists";
@@ -20,7 +22,7 @@ export function userRoutes(router: Router, { access, hasAccounts, signUp, option
       answer(ctx, "User Created", 201);
       return;
     }
-    const created = signUp && (await wasMade(signUp, value));
+    const created = signUp && (await wasMade(ctx, { access, signUp }, value));
     // Docker asks first whether it may make the account, and logs in when it may not.
     answer(ctx, created ? "User Created" : taken, created ? 201 : 400);
   });
@@ -41,11 +43,16 @@ export function userRoutes(router: Router, { access, hasAccounts, signUp, option
 }
 
 /** Rejects with DATA_INVALID when the name or the password will not do. */
-async function wasMade(signUp: NonNullable<V1Parts["signUp"]>, value: unknown): Promise<boolean> {
+async function wasMade(
+  ctx: Context,
+  { access, signUp }: { readonly access: V1Access; readonly signUp: SignUp },
+  value: unknown,
+): Promise<boolean> {
   const { username, password } = isObject(value) ? value : {};
   if (typeof username !== "string" || typeof password !== "string") throw new RegistryError("DATA_INVALID");
+  access.noteSignup(ctx, username);
   try {
-    await signUp(username, password);
+    await signUp(ctx, username, password);
     return true;
   } catch (error) {
     if (error instanceof RegistryError && error.code === "ACCOUNT_EXISTS") return false;

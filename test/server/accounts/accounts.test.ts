@@ -6,6 +6,7 @@ import type { StorageDriver } from "../../../src/drivers/storage/driver.ts";
 import { openAccounts, type Accounts } from "../../../src/server/accounts/accounts.ts";
 import { AccountFiles, type AccountSettings } from "../../../src/server/accounts/account-files.ts";
 import { keyHash, newKey } from "../../../src/server/accounts/api-key.ts";
+import type { Allowances } from "../../../src/server/accounts/attempts.ts";
 import { FileAccounts } from "../../../src/server/accounts/file-accounts.ts";
 import { Hashing } from "../../../src/server/accounts/hashing.ts";
 import { KeyStore, type StoredKey } from "../../../src/server/accounts/key-store.ts";
@@ -43,12 +44,14 @@ describe("accounts", function () {
   const writeUsers = async (text: string): Promise<void> => {
     await writeFile(join(folder, "users"), text);
   };
-  const open = async (settings: AccountSettings): Promise<Accounts> => {
+  const open = async (settings: AccountSettings, allowances?: Allowances): Promise<Accounts> => {
     const onFault = ({ message, cause }: Error): void => {
       faults.push(`${message}: ${(cause as Error).message}`);
     };
     const files = await AccountFiles.open(settings, { folder, onFault, interval: 20 });
-    return new FileAccounts({ path: join(folder, settings.htpasswd), files, keys: new KeyStore(driver, 20), hashing });
+    const path = join(folder, settings.htpasswd);
+    const keys = new KeyStore(driver, 20);
+    return new FileAccounts({ path, files, keys, hashing, ...(allowances && { allowances }) });
   };
   const codeOf = async (promise: Promise<unknown>): Promise<unknown> =>
     await promise.then(
@@ -159,9 +162,9 @@ describe("accounts", function () {
   });
 
   it("can be made, when name and password will do and nobody is called so", async () => {
-    await accounts.create("carl", "carls password");
+    await accounts.create("carl", "carls password", here);
     expect(await accounts.verify("carl", "carls password", here)).to.deep.equal({ name: "carl", groups: [] });
-    expect(await codeOf(accounts.create("carl", "another password"))).to.equal("ACCOUNT_EXISTS");
+    expect(await codeOf(accounts.create("carl", "another password", here))).to.equal("ACCOUNT_EXISTS");
     for (const [name, password] of [
       ["a:b", "long enough"],
       ["", "long enough"],
@@ -171,9 +174,23 @@ describe("accounts", function () {
       ["dora", "line\nline\nline"],
       ["dora", newKey().key],
     ] as const) {
-      expect(await codeOf(accounts.create(name, password)), name).to.equal("DATA_INVALID");
+      expect(await codeOf(accounts.create(name, password, here)), name).to.equal("DATA_INVALID");
     }
     expect(await accounts.verify("ann", "anns password", here)).not.to.equal(undefined);
+  });
+
+  it("can't be made without end from one address", async () => {
+    const allowances = {
+      pair: { burst: 9, seconds: 9 },
+      address: { burst: 1, seconds: 60 },
+      account: { burst: 9, seconds: 9 },
+    };
+    const few = await open({ htpasswd: "users" }, allowances);
+    expect(await codeOf(few.create("carl", "carls password", here))).to.equal("nobody");
+    expect(await codeOf(few.create("dora", "doras password", here))).to.equal("TOOMANYREQUESTS");
+    expect(await codeOf(few.create("carl", "carls password", here))).to.equal("ACCOUNT_EXISTS");
+    expect(await codeOf(few.create("dora", "doras password", "10.0.0.1"))).to.equal("nobody");
+    expect(await codeOf(few.verify("dora", "doras password", "10.0.0.2"))).to.equal("somebody");
   });
 
   describe("that are attacked", () => {
@@ -269,7 +286,7 @@ describe("accounts", function () {
 
     it("are not those of somebody who has the name later", async () => {
       const key = await given({ name: "carl" });
-      await accounts.create("carl", "carls password");
+      await accounts.create("carl", "carls password", here);
       expect(await codeOf(accounts.verify("carl", key, here))).to.equal("nobody");
     });
 
