@@ -78,6 +78,7 @@ const common: Draft = {
     shutdown_timeout: "_env:REGISTRY_SHUTDOWN_TIMEOUT",
     header_timeout: "_env:REGISTRY_HEADER_TIMEOUT:60",
   },
+  metrics: { host: "_env:REGISTRY_METRICS_HOST", port: "_env:REGISTRY_METRICS_PORT" },
   workers: "_env:REGISTRY_WORKERS",
   public_url: "_env:REGISTRY_PUBLIC_URL",
   standalone: "_env:STANDALONE:true",

@@ -26,6 +26,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   ],
   "server/events/": ["server/log.ts", "server/registry/", "drivers/search/search-index.ts"],
   "server/admin/": ["server/errors.ts", "server/http/"],
+  "server/metrics/": ["server/server.ts", "server/http/", "server/mirror/", "drivers/storage/"],
   "server/v1/": [
     "server/errors.ts",
     "server/http/",

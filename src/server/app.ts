@@ -4,7 +4,6 @@ import type { Reporter } from "../drivers/report/reporter.ts";
 import type { SearchIndex } from "../drivers/search/search-index.ts";
 import { openSearchIndex } from "../drivers/search/index.ts";
 import type { Coherence } from "../drivers/storage/coherence.ts";
-import type { StorageDriver } from "../drivers/storage/driver.ts";
 import { invalidWatch } from "../drivers/storage/watches.ts";
 import { health, type HealthCheck } from "./admin/health.ts";
 import { isControlled, openAccessControl, type AccessControl } from "./access-control.ts";
@@ -21,6 +20,7 @@ import { requestTarget } from "./http/target.ts";
 import type { Log } from "./log.ts";
 import { LayerAnalysis } from "./registry/layers/analysis.ts";
 import type { Mirror } from "./mirror/mirror.ts";
+import { openMetrics, openMirroring } from "./optional-parts.ts";
 import { offloadOf, v1Options } from "./protocol-options.ts";
 import { reapUploads } from "./registry/reaper.ts";
 import type { Turns } from "./registry/keyed-lock.ts";
@@ -79,7 +79,8 @@ export async function createApp(settings: Settings, environment: AppEnvironment)
         },
       }),
     );
-    const store = keep(await openStore(settings, log, environment.coherence));
+    const metrics = await openMetrics(settings, environment.version);
+    const store = keep(await openStore(settings, log, { ...environment, metrics }));
     const search = await openSearchIndex({
       backend: settings.search_backend,
       databaseUrl: settings.sqlalchemy_index_database,
@@ -113,9 +114,14 @@ export async function createApp(settings: Settings, environment: AppEnvironment)
         await Promise.all([registry.bridge.close(), analysis.close()]);
       },
     });
-    const mirror = await openMirroring(settings, environment, { registry, driver: store.driver });
+    const mirror = await openMirroring(settings, environment, {
+      registry,
+      driver: store.driver,
+      meter: metrics?.mirror,
+    });
     if (mirror) mirroring.mirror = keep(mirror);
-    const notes = { log, clientOf: clientBehind(settings.http.trusted_proxies) };
+    const meter = metrics?.requests.begin.bind(metrics.requests);
+    const notes = { log, clientOf: clientBehind(settings.http.trusted_proxies), meter };
     const control = keep(
       await openAccessControl(settings, { ...environment, ...notes, registry, driver: store.driver }),
     );
@@ -155,7 +161,9 @@ export async function createApp(settings: Settings, environment: AppEnvironment)
     return {
       handler: (request, response) => {
         if (!hot.answer(request, response)) void callback(request, response);
+        else metrics?.answered();
       },
+      metrics: metrics?.snapshot.bind(metrics),
       drain: () => {
         probes.drain();
       },
@@ -267,17 +275,6 @@ async function unanswered(ctx: Koa.Context, next: Koa.Next): Promise<void> {
   if (ctx.respond === false || (ctx.body !== undefined && ctx.body !== null)) return;
   if (ctx.status === 404) throw new RegistryError("NOT_FOUND");
   if (ctx.status === 405 || ctx.status === 501) throw new RegistryError("METHOD_NOT_ALLOWED");
-}
-
-/** Loaded only where it is used. */
-async function openMirroring(
-  { mirroring: settings }: Settings,
-  { folder, turns, isFirst, log }: AppEnvironment,
-  parts: { readonly registry: Registry; readonly driver: StorageDriver },
-): Promise<Mirror | undefined> {
-  if (!settings) return undefined;
-  const { openMirror } = await import("./mirror/mirror.ts");
-  return await openMirror({ ...parts, settings, folder, turns, isFirst, log });
 }
 
 function checksOf(store: Store, search: SearchIndex): readonly HealthCheck[] {

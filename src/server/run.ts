@@ -7,12 +7,17 @@ import { alone, type Coherence } from "../drivers/storage/coherence.ts";
 import { coherenceOf, logOthers, type Companions } from "./coherence.ts";
 import type { Log } from "./log.ts";
 import { KeyedLock, type Turns } from "./registry/keyed-lock.ts";
-import { listen, removeStaleSocket, type Handler, type ListenOptions } from "./server.ts";
+import type { ExpositionOptions } from "./metrics/exposition.ts";
+import type { Snapshot } from "./metrics/request-tally.ts";
+import { listen, removeStaleSocket, type Handler, type ListenOptions, type RunningServer } from "./server.ts";
+import { MetricsGathering, type MetricsAnswering } from "./worker-metrics.ts";
 import { asWorker, supervise } from "./workers.ts";
 
 /** What a process serves, and how it lets go of what it holds. */
 export interface App {
   readonly handler: Handler;
+  /** What has been counted so far; undefined where nothing is. */
+  readonly metrics?: (() => Promise<readonly Snapshot[]>) | undefined;
   /** Called when the process has been told to stop, while requests are still in flight. */
   drain(): void;
   /** Called once no request is left. */
@@ -33,6 +38,8 @@ export interface RunOptions {
   /** How many processes; `auto` is one for every processor. */
   readonly workers: number | "auto";
   readonly listen: Omit<ListenOptions, "onError">;
+  /** Where to show what is counted. */
+  readonly metrics?: ExpositionOptions | undefined;
   /** Seconds that requests may take to finish after `stop`. */
   readonly shutdownTimeout: number;
   readonly createApp: (context: AppContext) => Promise<App>;
@@ -56,17 +63,51 @@ const closeTimeout = 10_000;
 export async function runServer(options: RunOptions): Promise<number> {
   const { log, stop, cut = new AbortController().signal, onListening } = options;
   if (cluster.isWorker) {
-    return await asWorker({ stop, cut }, async ({ group, slot, companions, turns, ...signals }, ready) => {
+    return await asWorker({ stop, cut }, async ({ group, slot, companions, turns, metrics, ...signals }, ready) => {
       const worker = { ...options, ...signals, log: log.child({ worker: slot }), onListening: ready };
-      await serve(worker, { group, slot }, { companions, turns });
+      await serve(worker, { group, slot }, { companions, turns, metrics });
     });
   }
-  await removeStaleSocket(options.listen.host);
+  for (const { host } of [options.listen, ...(options.metrics ? [options.metrics] : [])]) await removeStaleSocket(host);
   const workers = options.workers === "auto" ? availableParallelism() : options.workers;
-  if (workers > 1) return await supervise({ ...options, cut, workers });
+  if (workers > 1) return await superviseMeasured({ ...options, cut, workers });
   const single = { ...options, cut, onListening: (url: string) => onListening?.(url) };
   await serve(single, { group: randomUUID(), slot: 0 }, { companions: alone, turns: new KeyedLock() });
   return 0;
+}
+
+/** The supervisor shows what its workers have counted. */
+async function superviseMeasured(
+  options: Omit<RunOptions, "workers"> & { readonly workers: number; readonly cut: AbortSignal },
+): Promise<number> {
+  const { metrics, log } = options;
+  if (!metrics) return await supervise(options);
+  const { totalOf } = await import("./metrics/exposition.ts");
+  const gathering = new MetricsGathering(totalOf);
+  const exposition = await expose(metrics, log, async () => await gathering.snapshots());
+  try {
+    return await supervise({ ...options, gathering });
+  } finally {
+    await exposition.close(0);
+  }
+}
+
+/** Loaded only where it is used. */
+async function expose(
+  metrics: ExpositionOptions,
+  log: Log,
+  snapshots: () => Promise<readonly (readonly Snapshot[])[]>,
+): Promise<RunningServer> {
+  const { exposeMetrics } = await import("./metrics/exposition.ts");
+  const exposition = await exposeMetrics({ ...metrics, onError: logged(log) }, snapshots);
+  log.info({ url: exposition.url }, `metrics are at ${exposition.url}`);
+  return exposition;
+}
+
+function logged(log: Log): (what: string, error: unknown) => void {
+  return (what, error) => {
+    log.error({ err: error }, what);
+  };
 }
 
 type ServeOptions = Omit<RunOptions, "workers"> & Required<Pick<RunOptions, "cut" | "onListening">>;
@@ -75,6 +116,8 @@ type ServeOptions = Omit<RunOptions, "workers"> & Required<Pick<RunOptions, "cut
 interface Others {
   readonly companions: Companions;
   readonly turns: Turns;
+  /** Who is told what this process counts, where another shows it. */
+  readonly metrics?: Pick<MetricsAnswering, "tell">;
 }
 
 async function serve(
@@ -90,13 +133,14 @@ async function serve(
     }, ignored);
     return;
   }
+  let exposition: RunningServer | undefined;
   try {
-    const server = await listen(app.handler, {
-      ...options.listen,
-      onError: (what, error) => {
-        log.error({ err: error }, what);
-      },
-    });
+    const { metrics } = app;
+    if (metrics) others.metrics?.tell(metrics);
+    if (metrics && options.metrics && !others.metrics) {
+      exposition = await expose(options.metrics, log, async () => [await metrics()]);
+    }
+    const server = await listen(app.handler, { ...options.listen, onError: logged(log) });
     log.info({ url: server.url }, `listening on ${server.url}`);
     options.onListening(server.url);
     await aborted(stop);
@@ -109,6 +153,7 @@ async function serve(
     const lost = await server.close(cut.aborted ? 0 : options.shutdownTimeout);
     if (lost > 0) log.warn({ connections: lost }, "cut connections that were busy");
   } finally {
+    await exposition?.close(0);
     await closed(app);
   }
   log.info({}, "stopped");
@@ -127,6 +172,7 @@ async function open(
     const app = await createApp({ isFirst, log, coherence: coherenceOf(held, companions), turns });
     return {
       handler: app.handler,
+      metrics: app.metrics,
       drain: () => {
         app.drain();
       },

@@ -43,6 +43,7 @@ export async function serve({ settings, flavor, file }: Loaded, options: ServeOp
         clientAuthorities: tls.client_ca === undefined ? undefined : resolve(folder, tls.client_ca),
       },
     },
+    metrics: settings.metrics,
     shutdownTimeout,
     createApp: async (context) => {
       // Here, so that commands that only look at the configuration don't load the whole server.

@@ -27,6 +27,13 @@ export interface ListenOptions {
   readonly keepAliveTimeout?: number;
   /** Hears when a connection could not be accepted (too many open files), or a new certificate be used; the server goes on. */
   readonly onError?: (what: string, error: unknown) => void;
+  /** What the options of host and port are called in messages; those of the registry if nothing is said. */
+  readonly optionsAre?: OptionNames;
+}
+
+interface OptionNames {
+  readonly host: string;
+  readonly port: string;
 }
 
 /** A server that accepts connections. */
@@ -49,6 +56,10 @@ export class ListenError extends Error {
   override readonly name = "ListenError";
 }
 
+const registryOptions: OptionNames = {
+  host: "http.host, REGISTRY_HOST or --host",
+  port: "http.port, REGISTRY_PORT or --port",
+};
 /** Bearer tokens and chains of proxies make long headers; Node's own limit is 16 KiB. */
 const maxHeaderSize = 32 * 1024;
 /** Probes connections whose peer may have vanished without a word, in milliseconds. */
@@ -135,7 +146,7 @@ async function secureContext(tls: CertificateFiles): Promise<SecureContextOption
   }
 }
 
-async function bind(server: Server, { host, port }: ListenOptions): Promise<void> {
+async function bind(server: Server, { host, port, optionsAre = registryOptions }: ListenOptions): Promise<void> {
   const path = socketPath(host);
   try {
     server.listen(path === undefined ? { host, port } : { path });
@@ -144,25 +155,25 @@ async function bind(server: Server, { host, port }: ListenOptions): Promise<void
     if (path !== undefined) await chmod(path, 0o666);
   } catch (error) {
     server.close();
-    throw new ListenError(explain(error, host, port), { cause: error });
+    throw new ListenError(explain(error, { host, port }, optionsAre), { cause: error });
   }
 }
 
-function explain(error: unknown, host: string, port: number): string {
+function explain(error: unknown, { host, port }: Pick<ListenOptions, "host" | "port">, options: OptionNames): string {
   const where = socketPath(host) ?? `port ${port} of ${host}`;
   switch (codeOf(error)) {
     case "EADDRINUSE":
       return socketPath(host) === undefined
-        ? `Another program listens on ${where}: stop it, or choose another port with http.port, REGISTRY_PORT or --port`
-        : `Another program listens on ${where}: stop it, or choose another path with http.host`;
+        ? `Another program listens on ${where}: stop it, or choose another port with ${options.port}`
+        : `Another program listens on ${where}: stop it, or choose another path with ${options.host}`;
     case "EACCES":
       return socketPath(host) === undefined
-        ? `This user may not listen on ${where}: choose a port from 1024 up with http.port, REGISTRY_PORT or --port`
-        : `This user may not create ${where}: choose another path with http.host`;
+        ? `This user may not listen on ${where}: choose a port from 1024 up with ${options.port}`
+        : `This user may not create ${where}: choose another path with ${options.host}`;
     case "EADDRNOTAVAIL":
     case "ENOTFOUND":
     case "EAI_AGAIN":
-      return `${host} is no address of this machine: choose one with http.host, REGISTRY_HOST or --host (0.0.0.0 is all)`;
+      return `${host} is no address of this machine: choose one with ${options.host} (0.0.0.0 is all)`;
     default:
       return `Can't listen on ${where}: ${messageOf(error)}`;
   }

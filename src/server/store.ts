@@ -7,10 +7,12 @@ import { findStorage } from "../drivers/storage/index.ts";
 import { limited } from "../drivers/storage/limited.ts";
 import { remembered, type RememberingStorage } from "../drivers/storage/remembered.ts";
 import { retried } from "../drivers/storage/retried.ts";
+import type { StorageDriver } from "../drivers/storage/driver.ts";
 import type { Watch } from "../drivers/storage/watches.ts";
 import type { Settings } from "./config/schema.ts";
 import { RegistryError, type ErrorCode } from "./errors.ts";
 import type { Log } from "./log.ts";
+import type { CacheName, Metrics } from "./metrics/metrics.ts";
 
 /** The storage that a flavor names, with everything around it that makes it safe and quick. */
 export interface Store {
@@ -22,6 +24,13 @@ export interface Store {
   close(): Promise<void>;
 }
 
+/** What a store works with beside its settings. */
+export interface StoreOptions {
+  readonly coherence?: Coherence;
+  /** Counts what the storage is asked for, and what is remembered of it. */
+  readonly metrics?: Metrics | undefined;
+}
+
 /** So many operations are asked of a storage at once; more would only wait there instead of here. */
 const atOnce = 128;
 
@@ -29,10 +38,13 @@ const atOnce = 128;
  * Opens the storage and the cache before it; what is remembered in this process is as true as `coherence` allows. Rejects
  * with a `DriverError` when the storage can't be used.
  */
-export async function openStore(settings: Settings, log: Log, coherence: Coherence = amongStrangers): Promise<Store> {
+export async function openStore(settings: Settings, log: Log, options: StoreOptions = {}): Promise<Store> {
+  const { coherence = amongStrangers, metrics } = options;
   const definition = findStorage(settings.storage);
   if (!definition) throw new Error(`There is no storage ${settings.storage}`);
-  const storage = limited(retried(await definition.open(settings)), { atOnce });
+  const counted = (opened: StorageDriver) => metrics?.storage(opened) ?? opened;
+  const lookups = (name: CacheName) => (isHit: boolean) => metrics?.lookedUp(name, isHit);
+  const storage = limited(retried(counted(await definition.open(settings))), { atOnce });
   const server = settings.cache_lru ?? settings.cache;
   // Loaded only where it is used: it takes 8 MB of memory.
   const cache =
@@ -42,7 +54,8 @@ export async function openStore(settings: Settings, log: Log, coherence: Coheren
         log.warn({ host: server.host, port: server.port }, message);
       },
     });
-  const driver = remembered(checked(cache ? cached(storage, cache) : storage), coherence);
+  const before = cache ? cached(storage, cache, { onLookup: lookups("redis") }) : storage;
+  const driver = remembered(checked(before), coherence, { onLookup: lookups("memory") });
   return {
     driver,
     watch: () => driver.watch(),

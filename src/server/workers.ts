@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { milliseconds } from "./http/timeout.ts";
 import type { Log } from "./log.ts";
 import { Announcer, Exchange, type Line } from "./worker-coherence.ts";
+import { MetricsAnswering, type MetricsGathering, type MetricsLine } from "./worker-metrics.ts";
 import { TurnTaking, WorkerTurns, type TurnLine } from "./worker-turns.ts";
 
 /** What the supervising process needs to know. Times in seconds. */
@@ -13,6 +14,8 @@ export interface SuperviseOptions {
   readonly shutdownTimeout: number;
   readonly log: Log;
   readonly onListening?: ((url: string) => void) | undefined;
+  /** Asks workers what they have counted. */
+  readonly gathering?: MetricsGathering | undefined;
 }
 
 /** What a worker is told: which one it is (0 is the first), of which server, how to reach the others, when to stop. */
@@ -21,6 +24,7 @@ export interface Assignment {
   readonly slot: number;
   readonly companions: Announcer;
   readonly turns: WorkerTurns;
+  readonly metrics: MetricsAnswering;
   readonly stop: AbortSignal;
   readonly cut: AbortSignal;
 }
@@ -63,11 +67,13 @@ export async function asWorker(
   };
   const companions = new Announcer(send);
   const turns = new WorkerTurns(send);
+  const metrics = new MetricsAnswering(send);
   try {
     const place = await new Promise<Pick<Assignment, "group" | "slot">>((resolve) => {
       worker.on("message", (message: unknown) => {
         companions.receive(message);
         turns.receive(message);
+        metrics.receive(message);
         if (isMessage(message, "begin")) resolve({ group: message.group ?? "", slot: message.slot ?? 0 });
         if (isMessage(message, "stop")) stop.abort();
         if (isMessage(message, "cut")) cut.abort();
@@ -78,6 +84,7 @@ export async function asWorker(
       ...place,
       companions,
       turns,
+      metrics,
       stop: AbortSignal.any([signals.stop, stop.signal]),
       cut: AbortSignal.any([signals.cut, cut.signal]),
     };
@@ -144,11 +151,15 @@ class Supervisor {
     worker.on("message", (message: unknown) => {
       this.#exchange.receive(line, message);
       this.#turns.receive(line, message);
+      this.#options.gathering?.receive(message);
       if (isMessage(message, "hello")) {
         this.#exchange.join(line);
         this.#greet(worker, slot);
       }
-      if (isMessage(message, "ready")) this.#ready(slot, message.url ?? "");
+      if (isMessage(message, "ready")) {
+        this.#options.gathering?.join(line);
+        this.#ready(slot, message.url ?? "");
+      }
     });
     worker.on("error", (error) => {
       this.#options.log.error({ err: error, worker: slot.number }, "a worker can't be reached");
@@ -159,6 +170,7 @@ class Supervisor {
     worker.once("exit", (code: number | null, signal: string | null) => {
       this.#exchange.leave(line);
       this.#turns.leave(line);
+      this.#options.gathering?.leave(line);
       delete slot.worker;
       this.#ended(slot, code, signal);
     });
@@ -246,7 +258,7 @@ function tell(worker: Worker, message: object): void {
   if (worker.isConnected()) worker.send(message);
 }
 
-function lineTo(worker: Worker): Line & TurnLine {
+function lineTo(worker: Worker): Line & TurnLine & MetricsLine {
   return {
     send: (message: object) => {
       tell(worker, message);

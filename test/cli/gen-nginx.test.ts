@@ -20,6 +20,7 @@ offload: { storage: local, storage_path: ${cwd}/data, nginx_x_accel_redirect: /i
 tokens: { storage: local, storage_path: ${cwd}/data, standalone: false }
 memory: { storage: memory }
 far: { storage: local, storage_path: ${cwd}/data, public_url: "https://far.example.com:8443", http: { host: "::", port: 5005, idle_timeout: 7200 } }
+metrics: { storage: local, storage_path: ${cwd}/data, http: { port: 5005 }, metrics: { port: 5006 } }
 socket: { storage: local, storage_path: ${cwd}/data, http: { host: "unix:/run/r.sock" } }
 root: { storage: local, storage_path: ${cwd}/data, nginx_x_accel_redirect: /v1 }
 `,
@@ -35,6 +36,9 @@ root: { storage: local, storage_path: ${cwd}/data, nginx_x_accel_redirect: /v1 }
     const far = (await generate("far")).stdout;
     expect(far).to.contain("server [::1]:5005;").and.contain("server_name far.example.com;");
     expect(far).to.contain("proxy_read_timeout 7200s;");
+    expect((await generate("metrics")).stdout)
+      .to.contain("5005")
+      .and.not.contain("5006");
     expect((await generate("socket")).stdout).to.contain("server unix:/run/r.sock;");
   });
 

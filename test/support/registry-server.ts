@@ -2,6 +2,7 @@ import { alone, amongStrangers } from "../../src/drivers/storage/coherence.ts";
 import { createApp } from "../../src/server/app.ts";
 import { settingsOf, type SettingsInput } from "../../src/server/config/schema.ts";
 import { createLog } from "../../src/server/log.ts";
+import type { App } from "../../src/server/run.ts";
 import { listen, type ListenOptions, type RunningServer } from "../../src/server/server.ts";
 import { KeyedLock } from "../../src/server/registry/keyed-lock.ts";
 import { V1Client, type V1ClientOptions } from "./v1-client.ts";
@@ -13,6 +14,8 @@ export interface RegistryServer {
   readonly client: V1Client;
   /** What the server logged, one JSON object a line. */
   readonly log: readonly string[];
+  /** What it has counted; undefined where that is not wanted. */
+  readonly metrics: App["metrics"];
   connect(options?: V1ClientOptions): V1Client;
   /** Serves the same on another port. */
   alsoListen(options: Partial<ListenOptions>): Promise<string>;
@@ -42,6 +45,7 @@ export async function startRegistry(settings: Partial<SettingsInput> = {}): Prom
     port: server.port ?? 0,
     client: new V1Client(server.url),
     log,
+    metrics: app.metrics,
     connect: (options) => new V1Client(server.url, options),
     alsoListen: async (options) => {
       const other = await listen(app.handler, { host: "127.0.0.1", port: 0, ...options });

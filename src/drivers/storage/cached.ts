@@ -9,6 +9,8 @@ export interface Caching {
   readonly admits?: (key: string) => boolean;
   /** In bytes. */
   readonly largest?: number;
+  /** Told whether an object that may be in the cache was. */
+  readonly onLookup?: (isHit: boolean) => void;
 }
 
 /**
@@ -46,8 +48,11 @@ class CachedStorage implements StorageDriver {
   readonly #cache: Cache;
   readonly #admits: (key: string) => boolean;
   readonly #largest: number;
+  readonly #onLookup: (isHit: boolean) => void;
 
-  constructor(driver: StorageDriver, cache: Cache, { admits = isSmallDocument, largest = 65_536 }: Caching) {
+  constructor(driver: StorageDriver, cache: Cache, caching: Caching) {
+    const { admits = isSmallDocument, largest = 65_536, onLookup = () => undefined } = caching;
+    this.#onLookup = onLookup;
     this.name = driver.name;
     this.features = driver.features;
     this.#driver = driver;
@@ -132,6 +137,7 @@ class CachedStorage implements StorageDriver {
   /** The copy of a small object, from the cache or now put there; undefined when there can be none. */
   async #find(key: string): Promise<Copy | undefined> {
     const { value, fill } = await this.#cache.read(key);
+    this.#onLookup(value !== undefined);
     if (value !== undefined) return decode(value);
     if (fill === undefined) return undefined;
     const { size, modified } = await this.#driver.stat(key);

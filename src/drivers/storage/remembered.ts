@@ -34,6 +34,8 @@ export interface Memory {
   /** Milliseconds until the store is asked anew, in case somebody changed it who shouldn't have. */
   readonly objectLifetime?: number;
   readonly namesLifetime?: number;
+  /** Told whether an object that may be remembered was. */
+  readonly onLookup?: (isHit: boolean) => void;
 }
 
 /** A driver that can also tell when what was made from its objects is out of date. */
@@ -75,10 +77,12 @@ class RememberedStorage implements RememberingStorage {
   readonly #watches: Watches;
   readonly #objects: RememberedObjects;
   readonly #names: RememberedNames;
+  readonly #onLookup: (isHit: boolean) => void;
 
   constructor(driver: StorageDriver, coherence: Coherence, memory: Memory) {
     const { admits = rememberedOf, folders = listedFolders, largest = 4_096, objectBytes = 16 * 2 ** 20 } = memory;
     const { names = 100_000, objectLifetime = 5_000, namesLifetime = 60_000 } = memory;
+    this.#onLookup = memory.onLookup ?? (() => undefined);
     this.name = driver.name;
     this.features = driver.features;
     this.#driver = driver;
@@ -143,6 +147,7 @@ class RememberedStorage implements RememberingStorage {
   async stat(key: string): Promise<Stat> {
     if (!this.#coherence.isExclusive || this.#admits(key) === undefined) return await this.#driver.stat(key);
     const known = this.#objects.stat(key);
+    this.#onLookup(known !== undefined);
     if (known) return known;
     const { stat } = await this.#observed(key, async () => ({ stat: await this.#driver.stat(key), bytes: undefined }));
     return stat;
@@ -192,6 +197,7 @@ class RememberedStorage implements RememberingStorage {
   /** The whole content of a small object, or undefined when it is none. */
   async #content(key: string): Promise<Buffer | undefined> {
     const known = this.#objects.content(key);
+    this.#onLookup(known !== undefined);
     if (known) return known;
     const { bytes } = await this.#observed(key, async () => {
       const stat = this.#objects.stat(key) ?? (await this.#driver.stat(key));

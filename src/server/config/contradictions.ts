@@ -24,6 +24,14 @@ export function contradictions(settings: Settings, places: ReadonlyMap<string, P
   if (settings.storage === "s3") found.push(...lacksOfS3(settings, places));
   if (settings.storage === "gcs") found.push(...lacksOfGcs(settings, places));
   if (settings.storage === "swift" || settings.storage === "glance") found.push(...lacksOfSwift(settings, places));
+  const { metrics, http } = settings;
+  if (metrics?.port === http.port && http.port !== 0 && !http.host.startsWith("unix:")) {
+    found.push({
+      ...at("metrics.port", places),
+      problem: "is the registry's own",
+      remedy: "Choose another, such as 5001: metrics are not for everybody who may pull.",
+    });
+  }
   found.push(...mirrorContradictions(settings, places), ...authContradictions(settings, places));
   return found;
 }

@@ -34,6 +34,7 @@ export function flavorSchema(storage: string): z.ZodObject {
 export const sectionSwitches: Readonly<Record<string, readonly string[]>> = {
   cache: ["host"],
   cache_lru: ["host"],
+  metrics: ["port"],
   mirroring: ["source", "upstreams"],
   email_exceptions: ["smtp_host"],
   cors: ["origins"],

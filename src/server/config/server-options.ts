@@ -60,9 +60,24 @@ const http = z.object({
   }),
 });
 
+const metrics = z.object({
+  host: option(text.default("127.0.0.1"), {
+    description: "The address to show metrics at; whoever reaches it may see them.",
+    env: ["REGISTRY_METRICS_HOST"],
+  }),
+  port: option(z.int().min(0).max(65535), {
+    description: "The port to show metrics at, below /metrics, in Prometheus' format; 0 takes any that is free.",
+    env: ["REGISTRY_METRICS_PORT"],
+  }),
+});
+
 /** How the server listens and what it accepts. */
 export const serverOptions = {
   http: option(http.prefault({}), { description: "Where the server listens and what it accepts." }),
+  metrics: option(metrics.optional(), {
+    description:
+      "Where to show how much is asked for, how long it takes and what mirrors do: never where the registry is.",
+  }),
   workers: option(
     kind(z.union([z.int().min(1).max(1024), z.literal("auto")]), "a number of processes or auto").default(1),
     {

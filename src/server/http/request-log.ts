@@ -16,11 +16,23 @@ export interface RequestFacts {
   readonly userAgent: string;
 }
 
+/** How a request ended. `status` is undefined when nothing was sent; `received` is of the body, `sent` of all, in bytes. */
+export interface RequestEnd {
+  readonly status: number | undefined;
+  readonly received: number;
+  readonly sent: number;
+  readonly milliseconds: number;
+}
+
+/** Told that a request has begun; what it answers is told how it ended, once. Neither may throw. */
+export type RequestMeter = (request: IncomingMessage) => (end: RequestEnd) => void;
+
 /** Where requests are noted; those of probes (`quiet` paths) only at level debug. */
 export interface RequestLogOptions {
   readonly log: Log;
   readonly clientOf: (request: IncomingMessage) => Client;
   readonly quiet?: readonly string[];
+  readonly meter?: RequestMeter | undefined;
 }
 
 /** The facts of a request; see `RequestFacts`. */
@@ -46,14 +58,18 @@ export type RequestNotes = (request: IncomingMessage, response: ServerResponse) 
  * Notes every request once, when its answer is sent or its client gone: `status` (absent when nothing was sent),
  * `in` (bytes of the body read), `out` (bytes sent, headers included), `ms`, `aborted`, and what failed.
  */
-export function requestNotes({ log, clientOf, quiet = ["/livez", "/readyz"] }: RequestLogOptions): RequestNotes {
+export function requestNotes({ log, clientOf, quiet = ["/livez", "/readyz"], meter }: RequestLogOptions): RequestNotes {
   return (req, res) => {
     const start = performance.now();
     const sentBefore = req.socket.bytesWritten;
     const facts = requestFacts(req, clientOf);
+    const ended = meter?.(req);
     res.on("close", () => {
       const status = res.headersSent ? res.statusCode : undefined;
       const failure = failureOf(req);
+      const [received, sent] = [receivedBytes(req), req.socket.bytesWritten - sentBefore];
+      const milliseconds = performance.now() - start;
+      ended?.({ status, received, sent, milliseconds });
       const line = {
         id: facts.id,
         method: facts.method,
@@ -61,9 +77,9 @@ export function requestNotes({ log, clientOf, quiet = ["/livez", "/readyz"] }: R
         remoteAddress: facts.remoteAddress,
         userAgent: facts.userAgent,
         status,
-        in: receivedBytes(req),
-        out: req.socket.bytesWritten - sentBefore,
-        ms: Math.round((performance.now() - start) * 10) / 10,
+        in: received,
+        out: sent,
+        ms: Math.round(milliseconds * 10) / 10,
         aborted: res.writableFinished ? undefined : true,
         ...(failure && reason(failure)),
       };

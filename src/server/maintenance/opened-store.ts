@@ -95,7 +95,7 @@ async function openToWrite(settings: Settings, warn: (message: string) => void):
   });
   const claim = await findStorage(settings.storage)?.claim?.(settings, { group: randomUUID(), slot: 0 });
   try {
-    const store = await openStore(settings, log, coherenceOf(claim, alone));
+    const store = await openStore(settings, log, { coherence: coherenceOf(claim, alone) });
     return {
       driver: store.driver,
       close: async () => {

@@ -5,6 +5,7 @@ import { RegistryError } from "../errors.ts";
 import { verified, type Digest } from "../registry/digest.ts";
 import { headerOf, type Answer } from "./connection.ts";
 import { told, UpstreamFailure, unanswered } from "./failure.ts";
+import type { MirrorMeter } from "./meter.ts";
 import { Spool } from "./spool.ts";
 import type { Mirrored } from "./upstreams.ts";
 
@@ -28,6 +29,7 @@ export interface FetchParts {
   /** Where bytes lie until they are kept. */
   readonly folder: string;
   readonly signal: AbortSignal;
+  readonly meter: MirrorMeter;
   /** Keeps the blob: `source` yields all of it and fails when it is none. */
   readonly keep: (source: AsyncIterable<Uint8Array>, size: number | undefined) => Promise<void>;
   /** Told why a blob that was sent to clients was not kept. */
@@ -115,7 +117,7 @@ async function keep({ keep: store, onError }: FetchParts, spool: Spool, size: nu
 
 /** All bytes of the blob, over as many answers as that takes. */
 async function* whole(parts: FetchParts, first: Answer, size: number | undefined): AsyncGenerator<Uint8Array> {
-  const { from, signal } = parts;
+  const { from, signal, meter } = parts;
   let received = 0;
   let inVain = 0;
   for (let cuts = 0; ; cuts++) {
@@ -124,6 +126,7 @@ async function* whole(parts: FetchParts, first: Answer, size: number | undefined
     try {
       for await (const chunk of cuts === 0 ? bytesOf(first) : rest(parts, before)) {
         received += chunk.length;
+        meter.fetched(from.upstream.who, chunk.length);
         yield chunk;
       }
       if (size === undefined || received >= size) return;

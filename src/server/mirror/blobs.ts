@@ -9,6 +9,7 @@ import type { OciName } from "../registry/oci-names.ts";
 import { blobKey } from "../registry/paths.ts";
 import { fetchBlob, type BlobFetch } from "./blob-fetch.ts";
 import { told, UpstreamFailure } from "./failure.ts";
+import type { MirrorMeter } from "./meter.ts";
 import type { MirrorRecords } from "./records.ts";
 import type { Mirrored, Upstreams } from "./upstreams.ts";
 
@@ -22,6 +23,7 @@ export interface MirroredBlobParts {
   /** Where bytes lie until they are kept. */
   readonly folder: string;
   readonly log: Log;
+  readonly meter: MirrorMeter;
 }
 
 interface Running extends BlobFetch {
@@ -104,6 +106,7 @@ export class MirroredBlobs implements BlobStore {
   ): Promise<LinkedBlob> {
     const { own, blobs, records } = this.#parts;
     const running = this.#running(digest);
+    if (running && wanted === "content") this.#parts.meter.shared();
     try {
       const [here, isSame] = [await blobs.size(digest), running?.name === name];
       const size =
@@ -113,7 +116,8 @@ export class MirroredBlobs implements BlobStore {
             ? await from.upstream.blobSize(from.remoteName, digest)
             : await this.#fetch(name, digest, from).size;
       if (size === undefined) throw unknown;
-      if (here !== undefined) {
+      // What is just being kept is linked by its fetch.
+      if (here !== undefined && !isSame) {
         await own.link(name, digest);
         await records.keepBlob(digest, name, here, true);
         return await own.find(name, digest);
@@ -152,12 +156,13 @@ export class MirroredBlobs implements BlobStore {
   #fetch(name: OciName, digest: Digest, from: Mirrored): Running {
     const running = this.#running(digest);
     if (running) return running;
-    const { driver, own, blobs, records, folder, log } = this.#parts;
+    const { driver, own, blobs, records, folder, log, meter } = this.#parts;
     const facts = { upstream: from.upstream.who, repository: name, digest };
     const fetch = fetchBlob({
       from,
       digest,
       folder,
+      meter,
       signal: this.#closing.signal,
       keep: async (source, size) => {
         const before = (await blobs.size(digest)) !== undefined;

@@ -3,6 +3,7 @@ import type { Readable } from "node:stream";
 import { rootCertificates } from "node:tls";
 import { Agent, ProxyAgent, type Dispatcher } from "undici";
 import { UpstreamFailure, unanswered } from "./failure.ts";
+import { unmetered, type MirrorMeter } from "./meter.ts";
 
 /** How an upstream is reached. */
 export interface ConnectionOptions {
@@ -12,6 +13,7 @@ export interface ConnectionOptions {
   readonly ca?: string | undefined;
   /** The URL of a proxy that all requests go through. */
   readonly proxy?: string | undefined;
+  readonly meter?: MirrorMeter;
 }
 
 /** A request for something. */
@@ -43,11 +45,13 @@ const connections = 128;
 export class Connection {
   readonly #who: string;
   readonly #dispatcher: Dispatcher;
+  readonly #meter: MirrorMeter;
 
-  constructor({ who, ca, proxy }: ConnectionOptions) {
+  constructor({ who, ca, proxy, meter = unmetered }: ConnectionOptions) {
     const trust = ca === undefined ? {} : { ca: [...rootCertificates, ca] };
     const common = { connections, keepAliveTimeout: 4_000, bodyTimeout: idleTimeout };
     this.#who = who;
+    this.#meter = meter;
     this.#dispatcher =
       proxy === undefined
         ? new Agent({ ...common, connect: { timeout: connectTimeout, ...trust } })
@@ -56,6 +60,7 @@ export class Connection {
 
   /** Answers whatever the status is. Rejects with a failure when there is no answer. */
   async send({ method, url, headers, body, signal, patience = usualPatience }: Question): Promise<Answer> {
+    const to = url.host === this.#who ? "registry" : "elsewhere";
     try {
       const answer = await this.#dispatcher.request({
         origin: url.origin,
@@ -66,12 +71,15 @@ export class Connection {
         ...(body !== undefined && { body }),
         ...(signal && { signal }),
       });
+      this.#meter.asked(this.#who, to, answer.statusCode);
       // Who lets go of an answer early, or never looks at it, is told nothing more.
       answer.body.on("error", () => undefined);
       return { status: answer.statusCode, headers: answer.headers, body: answer.body };
     } catch (error) {
       signal?.throwIfAborted();
-      throw unanswered(this.#who, error);
+      const failure = unanswered(this.#who, error);
+      this.#meter.asked(this.#who, to, failure.kind);
+      throw failure;
     }
   }
 

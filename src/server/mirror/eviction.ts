@@ -18,6 +18,7 @@ import {
   mirroredBlobKey,
   ociRepositoriesPrefix,
 } from "../registry/paths.ts";
+import type { MirrorMeter } from "./meter.ts";
 import { usedWithin, type BlobRecord, type MirrorRecords } from "./records.ts";
 
 /** What may stay of what came from upstreams; without either, everything does. */
@@ -36,6 +37,7 @@ export interface EvictionParts {
   readonly records: MirrorRecords;
   readonly limits: EvictionLimits;
   readonly log: Log;
+  readonly meter: MirrorMeter;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
 }
@@ -66,6 +68,7 @@ export async function evict(parts: EvictionParts): Promise<number> {
     count += 1;
     bytes += candidate.size;
   }
+  parts.meter.evicted(count, bytes);
   parts.log.info({ count, bytes }, "Removed what was mirrored and not asked for any more");
   return count;
 }

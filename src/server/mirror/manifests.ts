@@ -10,6 +10,7 @@ import type { OciName, OciTag, Reference } from "../registry/oci-names.ts";
 import type { ManifestTags } from "../registry/manifests.ts";
 import type { MirroredBlobs } from "./blobs.ts";
 import { told, UpstreamFailure } from "./failure.ts";
+import type { MirrorMeter } from "./meter.ts";
 import type { MirrorRecords } from "./records.ts";
 import type { Mirrored, Upstreams } from "./upstreams.ts";
 
@@ -22,6 +23,7 @@ export interface MirroredManifestParts {
   readonly records: MirrorRecords;
   readonly turns: Turns;
   readonly log: Log;
+  readonly meter: MirrorMeter;
 }
 
 /** A tag as it is to be answered: the manifest, and why it may be another one by now. */
@@ -125,7 +127,10 @@ export class MirroredManifests implements ManifestStore {
     const { digest, warning } = isCurrent
       ? { digest: current }
       : await this.#runs.run(`${name}:${tag}`, async () => await this.#resolve(name, tag, current, from));
-    if (warning !== undefined) warn?.(warning);
+    if (warning !== undefined) {
+      this.#parts.meter.stale(from.upstream.who);
+      warn?.(warning);
+    }
     return await this.#byDigest(name, digest, from, watch);
   }
 

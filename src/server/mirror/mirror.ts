@@ -19,6 +19,7 @@ import { Connection } from "./connection.ts";
 import { anonymous, fixedLogin, helperLogin, type Credentials } from "./credentials.ts";
 import { keepEvicting } from "./eviction.ts";
 import { MirroredManifests } from "./manifests.ts";
+import { unmetered, type MirrorMeter } from "./meter.ts";
 import { MirrorRecords } from "./records.ts";
 import { requests } from "./requests.ts";
 import { MirroredTags } from "./tags.ts";
@@ -57,39 +58,40 @@ export interface MirrorParts {
   /** Whether this is the process that does what is to be done once. */
   readonly isFirst: boolean;
   readonly log: Log;
+  readonly meter?: MirrorMeter | undefined;
 }
 
 type UpstreamSettings = ReturnType<typeof upstreamsOf>[number];
 
 /** Makes the mirror that the configuration describes. Asks nobody yet. Rejects when a file that it names can't be read. */
 export async function openMirror(parts: MirrorParts): Promise<Mirror> {
-  const { settings, folder, registry, driver, turns, isFirst, log } = parts;
+  const { settings, folder, registry, driver, turns, isFirst, log, meter = unmetered } = parts;
   const opened: Connection[] = [];
   const places: Place[] = [];
   for (const each of upstreamsOf(settings)) {
     const { url, ...user } = reached(each);
-    const connection = await connect(each, url, folder);
+    const connection = await connect(each, url, { folder, meter });
     opened.push(connection);
     const credentials = credentialsOf({ ...each, ...user }, folder);
     const index = each.index === undefined ? undefined : new URL(each.index);
     const isV1 = each.protocol === "v1";
     places.push({
       ...placeOf(each, settings, url),
-      upstream: isV1 ? undefined : new Upstream({ url, connection, credentials, log }),
+      upstream: isV1 ? undefined : new Upstream({ url, connection, credentials, log, meter }),
       v1: isV1 ? new V1Source({ url, index, connection, credentials }) : undefined,
     });
   }
   const upstreams = new Upstreams(places);
   const records = new MirrorRecords(driver, turns);
   const spool = settings.spool === undefined ? tmpdir() : resolve(folder, settings.spool);
-  const blobs = new MirroredBlobs({ ...registry, own: registry.linkedBlobs, driver, upstreams, records, folder: spool, log }); // prettier-ignore
+  const blobs = new MirroredBlobs({ ...registry, own: registry.linkedBlobs, driver, upstreams, records, folder: spool, log, meter }); // prettier-ignore
   const limits = { maxAge: milliseconds(settings.max_age), maxSize: settings.max_size };
   const isLimited = limits.maxAge !== undefined || limits.maxSize !== undefined;
-  const eviction = isFirst && isLimited ? keepEvicting({ driver, documents: new Documents(driver), manifests: registry.manifests, records, limits, log }) : undefined; // prettier-ignore
-  const manifests = new MirroredManifests({ own: registry.manifests, tags: registry.ociTags, blobs, upstreams, records, turns, log }); // prettier-ignore
-  const ociTags = new MirroredTags({ own: registry.ociTags, upstreams, log });
+  const eviction = isFirst && isLimited ? keepEvicting({ driver, documents: new Documents(driver), manifests: registry.manifests, records, limits, log, meter }) : undefined; // prettier-ignore
+  const manifests = new MirroredManifests({ own: registry.manifests, tags: registry.ociTags, blobs, upstreams, records, turns, log, meter }); // prettier-ignore
+  const ociTags = new MirroredTags({ own: registry.ociTags, upstreams, log, meter });
   const view = v1View({ ...registry, manifests, ociTags, upstreams });
-  const v1 = new V1Mirror({ ...registry.own, ownTags: registry.own.tags, tags: registry.tags, records, log });
+  const v1 = new V1Mirror({ ...registry.own, ownTags: registry.own.tags, tags: registry.tags, records, log, meter });
   const ofV1 = { v1, upstreams, images: registry.images };
   return {
     linkedBlobs: blobs,
@@ -135,10 +137,14 @@ function milliseconds(seconds: number | undefined): number | undefined {
   return seconds === undefined ? undefined : seconds * 1000;
 }
 
-async function connect({ ca, proxy }: UpstreamSettings, { host: who }: URL, folder: string): Promise<Connection> {
+async function connect(
+  { ca, proxy }: UpstreamSettings,
+  { host: who }: URL,
+  { folder, meter }: { readonly folder: string; readonly meter: MirrorMeter },
+): Promise<Connection> {
   const file = ca === undefined ? undefined : resolve(folder, ca);
   try {
-    return new Connection({ who, ca: file === undefined ? undefined : await readFile(file, "utf8"), proxy });
+    return new Connection({ who, ca: file === undefined ? undefined : await readFile(file, "utf8"), proxy, meter });
   } catch (cause) {
     throw new Error(`mirroring: the certificates of ca can't be read: ${file ?? ""}`, { cause });
   }

@@ -1,11 +1,14 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Log } from "../log.ts";
 import { UpstreamFailure } from "./failure.ts";
+import type { MirrorMeter } from "./meter.ts";
 
 /** What an upstream has last said of how much it lets us ask. */
 export interface Allowance {
   readonly limit: number;
   readonly remaining: number;
+  /** When it allows more again, in milliseconds since 1970, if it says. */
+  readonly reset?: number | undefined;
 }
 
 /** How long an upstream that is too busy is left alone when it doesn't say, in milliseconds. */
@@ -16,19 +19,21 @@ const longestPause = 3_600_000;
 const suspicion = 1_000;
 
 /**
- * How an upstream wants to be asked: not at all for a while after a 429, and no more often than its limit allows. What
- * Docker Hub tells of its limits (`ratelimit-limit`, `ratelimit-remaining`) goes to the log.
+ * How an upstream wants to be asked: not at all for a while after a 429, or a 503 that says for how long. What it tells of
+ * its limits, as Docker Hub (`ratelimit-remaining`) or GitHub does (`x-ratelimit-remaining`), goes to the log and is counted.
  */
 export class Pace {
   readonly #who: string;
   readonly #log: Log;
+  readonly #meter: MirrorMeter;
   #pausedUntil = 0;
   #failedAt = -Infinity;
   #allowance: Allowance | undefined;
 
-  constructor(who: string, log: Log) {
+  constructor(who: string, { log, meter }: { readonly log: Log; readonly meter: MirrorMeter }) {
     this.#who = who;
     this.#log = log;
+    this.#meter = meter;
   }
 
   /** Throws a failure while the upstream wants to be left alone. */
@@ -71,6 +76,7 @@ export class Pace {
 
   #pause(milliseconds: number): void {
     this.#pausedUntil = Math.max(this.#pausedUntil, Date.now() + Math.min(milliseconds, longestPause));
+    this.#meter.paused(this.#who, this.#pausedUntil);
   }
 
   #busy(seconds: number): UpstreamFailure {
@@ -80,10 +86,12 @@ export class Pace {
   }
 
   #noteAllowance(headers: IncomingHttpHeaders): void {
-    const [limit, remaining] = [numberIn(headers["ratelimit-limit"]), numberIn(headers["ratelimit-remaining"])];
+    const said = (what: string) => numberIn(headers[`ratelimit-${what}`] ?? headers[`x-ratelimit-${what}`]);
+    const [limit, remaining] = [said("limit"), said("remaining")];
     if (limit === undefined || remaining === undefined) return;
     const before = this.#allowance?.remaining;
-    this.#allowance = { limit, remaining };
+    this.#allowance = { limit, remaining, reset: timeOf(said("reset")) };
+    this.#meter.allowed(this.#who, this.#allowance);
     if (remaining === before) return;
     const isLow = remaining * 10 < limit;
     const facts = { upstream: this.#who, limit, remaining };
@@ -93,8 +101,13 @@ export class Pace {
 
 /** `100;w=21600` is 100 requests in 21,600 s. */
 function numberIn(value: string | string[] | undefined): number | undefined {
-  const [, digits] = /^\s*(\d{1,9})\b/.exec(String(value ?? "")) ?? [];
+  const [, digits] = /^\s*(\d{1,10})\b/.exec(String(value ?? "")) ?? [];
   return digits === undefined ? undefined : Number(digits);
+}
+
+/** Seconds from now or, of GitHub, since 1970: nobody's window is thirty years long. */
+function timeOf(seconds: number | undefined): number | undefined {
+  return seconds === undefined ? undefined : seconds > 1e9 ? seconds * 1000 : Date.now() + seconds * 1000;
 }
 
 /** Milliseconds; the header holds seconds or a date. */

@@ -9,6 +9,7 @@ import { isOciTag, type OciName, type OciTag } from "../registry/oci-names.ts";
 import type { TagStore } from "../registry/oci-tags.ts";
 import { told, UpstreamFailure } from "./failure.ts";
 import { warningOf } from "./manifests.ts";
+import type { MirrorMeter } from "./meter.ts";
 import type { Mirrored, Upstreams } from "./upstreams.ts";
 
 /** A list is believed at most so long, in milliseconds: it is long to read, and new tags are looked for in it. */
@@ -21,12 +22,19 @@ export class MirroredTags implements TagStore {
   readonly #own: SharedOciTags;
   readonly #upstreams: Upstreams;
   readonly #log: Log;
+  readonly #meter: MirrorMeter;
   readonly #lists = new LRUCache<OciName, readonly OciTag[]>({ max: 1_000, maxSize: 1_000_000, sizeCalculation: (tags) => tags.length + 1 }); // prettier-ignore
 
-  constructor(parts: { readonly own: SharedOciTags; readonly upstreams: Upstreams; readonly log: Log }) {
+  constructor(parts: {
+    readonly own: SharedOciTags;
+    readonly upstreams: Upstreams;
+    readonly log: Log;
+    readonly meter: MirrorMeter;
+  }) {
     this.#own = parts.own;
     this.#upstreams = parts.upstreams;
     this.#log = parts.log;
+    this.#meter = parts.meter;
   }
 
   /** Rejects with NAME_UNKNOWN when neither we nor the upstream have the repository. `warn` is told why the list may lack tags. */
@@ -45,6 +53,7 @@ export class MirroredTags implements TagStore {
         throw absent instanceof RegistryError ? told(error, "NAME_UNKNOWN") : absent;
       });
       this.#log.warn({ upstream: from.upstream.who, repository: name, reason: error.message }, "Tags are listed without those of the mirrored registry"); // prettier-ignore
+      this.#meter.stale(from.upstream.who);
       warn?.(warningOf(error));
     }
   }

@@ -5,6 +5,7 @@ import { Authorization } from "./authorization.ts";
 import { discard, headerOf, wholeBody, type Answer, type Connection, type Question } from "./connection.ts";
 import type { Credentials } from "./credentials.ts";
 import { UpstreamFailure } from "./failure.ts";
+import type { MirrorMeter } from "./meter.ts";
 import { Pace } from "./pace.ts";
 
 /** A manifest as an upstream gave it; nothing is verified yet. */
@@ -47,10 +48,11 @@ export class Upstream {
     readonly connection: Connection;
     readonly credentials: Credentials;
     readonly log: Log;
+    readonly meter: MirrorMeter;
   }) {
-    const { url, connection, credentials, log } = parts;
+    const { url, connection, credentials } = parts;
     this.who = url.host;
-    this.pace = new Pace(url.host, log);
+    this.pace = new Pace(url.host, parts);
     this.#url = url;
     this.#connection = connection;
     this.#authorization = new Authorization({ who: url.host, origin: url, connection, credentials });

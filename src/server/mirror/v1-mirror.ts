@@ -10,6 +10,7 @@ import { parseTagName, repositoryText, type ImageId, type RepositoryName } from 
 import { isOciTag, type OciName, type OciTag } from "../registry/oci-names.ts";
 import type { Tag, Tags } from "../registry/tags.ts";
 import { told, UpstreamFailure } from "./failure.ts";
+import type { MirrorMeter } from "./meter.ts";
 import type { MirrorRecords } from "./records.ts";
 import type { V1Source } from "./v1-source.ts";
 
@@ -32,6 +33,7 @@ export interface V1MirrorParts {
   readonly tags: SharedTags;
   readonly records: MirrorRecords;
   readonly log: Log;
+  readonly meter: MirrorMeter;
 }
 
 interface Announced {
@@ -58,7 +60,7 @@ export class V1Mirror {
 
   /** The image of a tag; it may have to be brought. `warn` is told why it may be another by now. Rejects with TAG_UNKNOWN. */
   async image(origin: V1Origin, tag: OciTag, warn?: (reason: string) => void): Promise<ImageId> {
-    const { ownTags, records, log } = this.#parts;
+    const { ownTags, records, log, meter } = this.#parts;
     const { name, repository, source, remoteName, tagsLifetime } = origin;
     const [current, record] = await Promise.all([ownTags.find(repository, parseTagName(tag)), records.tag(name, tag)]);
     if (current !== undefined && record?.digest !== current) return current;
@@ -73,6 +75,7 @@ export class V1Mirror {
       if (!(error instanceof UpstreamFailure)) throw error;
       if (current === undefined) throw told(error, "TAG_UNKNOWN");
       log.warn({ upstream: source.who, repository: name, tag, reason: error.message }, "A tag is served as it last was: the mirrored registry does not tell what it is now"); // prettier-ignore
+      meter.stale(source.who);
       warn?.(error.message);
       return current;
     }
@@ -95,6 +98,7 @@ export class V1Mirror {
     } catch (error) {
       if (!(error instanceof UpstreamFailure)) throw error;
       this.#parts.log.warn({ upstream: source.who, repository: name, reason: error.message }, "Tags are listed without those of the mirrored registry"); // prettier-ignore
+      this.#parts.meter.stale(source.who);
       return error;
     }
   }

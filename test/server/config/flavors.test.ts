@@ -290,6 +290,11 @@ describe("the complaints about a flavor", () => {
       { line: 1, key: "workers", problem: /can't be shared/, remedy: /workers: 1/ },
     ],
     [
+      "metrics where the registry is",
+      "dev: {storage: memory, metrics: {port: 5000}}",
+      { line: 1, key: "metrics.port", problem: /^is the registry's own$/, remedy: /Choose another/ },
+    ],
+    [
       "S3 without a bucket",
       "dev: {storage: s3, s3_region: r}",
       { key: "s3_bucket", problem: /^is missing$/, remedy: /Name the bucket/ },

@@ -1,11 +1,17 @@
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { expect } from "chai";
 import { openLocal } from "../../../src/drivers/storage/local.ts";
 import { createLog } from "../../../src/server/log.ts";
 import { evict, type EvictionLimits } from "../../../src/server/mirror/eviction.ts";
+import { unmetered } from "../../../src/server/mirror/meter.ts";
 import { MirrorRecords } from "../../../src/server/mirror/records.ts";
+import { parseDigest } from "../../../src/server/registry/digest.ts";
 import { Documents } from "../../../src/server/registry/documents.ts";
 import { KeyedLock } from "../../../src/server/registry/keyed-lock.ts";
+import { parseOciName } from "../../../src/server/registry/oci-names.ts";
+import { layerLinkKey } from "../../../src/server/registry/paths.ts";
 import { FaultyUpstream } from "../../support/faulty-upstream.ts";
 import { digestOf, imageManifest, imageType, pushBlob, pushManifest } from "../../support/oci-image.ts";
 import { removeFolder, temporaryFolder, until } from "../../support/program.ts";
@@ -48,7 +54,16 @@ describe("eviction from a mirror", () => {
     const log = createLog({ level: "info", destination: { write: () => undefined } });
     const now = () => Date.now() + days * day;
     try {
-      return await evict({ driver, documents: new Documents(driver), manifests, records, limits, log, now });
+      return await evict({
+        driver,
+        documents: new Documents(driver),
+        manifests,
+        records,
+        limits,
+        log,
+        meter: unmetered,
+        now,
+      });
     } finally {
       await driver.close();
     }
@@ -67,9 +82,16 @@ describe("eviction from a mirror", () => {
     const paths = [config, ...layers].map(({ digest }) => `/v2/${name}/blobs/${digest}`);
     for (const path of paths) {
       await mirror.client.expect([200], "GET", path);
-      await until("the blob to be kept", async () => await isKept(path));
+      await keptAndLinked(path);
     }
     return paths;
+  }
+
+  /** Waits for the last thing that is written of a blob that came. */
+  async function keptAndLinked(path: string): Promise<void> {
+    const [, , owner = "", app = "", , digest = ""] = path.split("/");
+    const link = layerLinkKey(parseOciName(`${owner}/${app}`), parseDigest(digest));
+    await until("the blob to be kept", async () => await stat(join(folder, link)));
   }
 
   async function isKept(path: string): Promise<boolean> {
@@ -129,7 +151,7 @@ describe("eviction from a mirror", () => {
     const { digest } = await pushBlob(source.client, "foo/app", layer);
     const path = `/v2/foo/app/blobs/${digest}`;
     expect(digestOf((await mirror.client.expect([200], "GET", path)).body)).to.equal(digest);
-    await until("the blob to be kept", async () => await isKept(path));
+    await keptAndLinked(path);
     const image = imageOf(layer);
     await mirror.client.push("foo/v1", "v1", [image]);
     await evictAfter(11, { maxAge: day });

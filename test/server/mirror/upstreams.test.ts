@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { Connection } from "../../../src/server/mirror/connection.ts";
 import { anonymous, helperLogin } from "../../../src/server/mirror/credentials.ts";
+import { unmetered } from "../../../src/server/mirror/meter.ts";
 import { Upstream } from "../../../src/server/mirror/upstream.ts";
 import { Upstreams } from "../../../src/server/mirror/upstreams.ts";
 import { createLog } from "../../../src/server/log.ts";
@@ -13,7 +14,13 @@ describe("upstreams", () => {
   const log = createLog({ level: "error", destination: { write: () => undefined } });
   const place = (host: string, prefix: string, repositories: readonly string[] = [], hosts: readonly string[] = []) => {
     const url = new URL(`https://${host}`);
-    const upstream = new Upstream({ url, connection: new Connection({ who: host }), credentials: anonymous, log });
+    const upstream = new Upstream({
+      url,
+      connection: new Connection({ who: host }),
+      credentials: anonymous,
+      log,
+      meter: unmetered,
+    });
     return { upstream, v1: undefined, prefix, hosts: [host, ...hosts], repositories, tagsLifetime: 0, push: true };
   };
   const upstreams = new Upstreams([
