@@ -1,3 +1,4 @@
+import { hash, randomBytes } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import type { Accounts } from "../accounts/accounts.ts";
 import { RegistryError } from "../errors.ts";
@@ -28,12 +29,22 @@ export interface ControlledParts {
   readonly certificates: boolean;
 }
 
-/** How long a token or a certificate is believed until its account is looked for again, in milliseconds. */
-const believed = 5000;
+/** How long in milliseconds, while accounts stay what they are, one does not look again: at other things that may change. */
+const believed = { login: 60_000, key: 1000, foreign: 5000 };
 const mostBelieved = 10_000;
 
+/** A token that was valid, until then in milliseconds since 1970. */
 interface Believed {
+  readonly content: ValidToken;
+  readonly until: number;
+  /** Who shows it, as long as accounts are what they were. */
+  readonly known?: Known;
+}
+
+interface Known {
   readonly caller: Caller;
+  /** What `Accounts.state` was; undefined where no account matters. */
+  readonly state: object | undefined;
   readonly until: number;
 }
 
@@ -42,7 +53,9 @@ export class ControlledAccess implements Access {
   readonly #parts: ControlledParts;
   readonly #anonymous: Caller;
   readonly #tokens = new LRUCache<string, Believed>({ max: mostBelieved });
-  readonly #certificates = new WeakMap<object, Believed>();
+  readonly #secret = randomBytes(32).toString("hex");
+  readonly #logins = new LRUCache<string, Known>({ max: mostBelieved });
+  readonly #certificates = new WeakMap<object, Known>();
   /** By the headers of the request, of which each has its own. */
   readonly #callers = new WeakMap<object, Promise<Caller>>();
 
@@ -59,11 +72,21 @@ export class ControlledAccess implements Access {
   }
 
   known(request: AccessRequest): Caller | undefined {
+    const { certificates } = this.#parts;
     const credentials = credentialsOf(request);
-    if (credentials.kind === "bearer") return fresh(this.#tokens.get(credentials.token));
-    if (credentials.kind !== "none") return undefined;
-    if (!this.#parts.certificates) return this.#anonymous;
-    return certifiedBy(request.socket) === undefined ? this.#anonymous : fresh(this.#certificates.get(request.socket));
+    switch (credentials.kind) {
+      case "basic":
+        return this.#fresh(this.#logins.get(this.#codeOf(credentials)));
+      case "bearer":
+        return this.#fresh(this.#tokens.get(credentials.token)?.known);
+      case "none":
+        return !certificates || certifiedBy(request.socket) === undefined
+          ? this.#anonymous
+          : this.#fresh(this.#certificates.get(request.socket));
+      case "token":
+      case "unknown":
+        return undefined;
+    }
   }
 
   refuse(request: AccessRequest, wanted: Wanted, caller?: Caller): Refusal {
@@ -86,25 +109,35 @@ export class ControlledAccess implements Access {
         return this.#anonymous;
       case "basic": {
         const { name, password } = credentials;
+        const state = await accounts?.state();
         const account = await accounts?.verify(name, password, clientOf(request).address);
+        const code = this.#codeOf(credentials);
+        this.#logins.delete(code);
         if (!account) throw unauthorized();
-        return accountCaller(rules, account);
+        const caller = accountCaller(rules, account);
+        const until = Date.now() + (account.key === undefined ? believed.login : believed.key);
+        this.#logins.set(code, { caller, state, until });
+        return caller;
       }
       case "bearer": {
         const { token } = credentials;
+        if (!foreignTokens) return await this.#believed(token, async () => await tokens.read("access", token));
         return await this.#believed(token, async () => {
-          const foreign = await foreignTokens?.(token);
-          if (foreignTokens) return foreign && { ...foreign, caller: foreignCaller(foreign.subject, foreign.scopes) };
-          return await this.#ofOurs(await tokens.read("access", token));
+          const content = await foreignTokens(token);
+          return content && { ...content, until: Math.min(content.until, Date.now() + believed.foreign) };
         });
       }
       case "token": {
-        const { token } = credentials;
-        return await this.#believed(token.authorization, async () => {
-          const content = await tokens.read("v1", token.signature);
-          const name = ruleName(token.repository);
-          return content && isFor(name, content) ? await this.#ofOurs(content, name) : undefined;
-        });
+        const { signature, repository } = credentials.token;
+        const name = ruleName(repository);
+        return await this.#believed(
+          `${name} ${signature}`,
+          async () => {
+            const content = await tokens.read("v1", signature);
+            return content && isFor(name, content) ? content : undefined;
+          },
+          name,
+        );
       }
       case "unknown":
         throw unauthorized();
@@ -112,7 +145,7 @@ export class ControlledAccess implements Access {
   }
 
   async #byCertificate(request: AccessRequest): Promise<Caller> {
-    const { rules } = this.#parts;
+    const { accounts, rules } = this.#parts;
     const certified = certifiedBy(request.socket);
     if (!certified) return this.#anonymous;
     if (certified === "untrusted") {
@@ -120,33 +153,53 @@ export class ControlledAccess implements Access {
         detail: "the client's certificate is not one that this registry trusts",
       });
     }
-    const known = fresh(this.#certificates.get(request.socket));
-    if (known) return known;
-    const account = await this.#parts.accounts?.find(certified.name);
+    const fresh = this.#fresh(this.#certificates.get(request.socket));
+    if (fresh) return fresh;
+    const state = await accounts?.state();
+    const account = await accounts?.find(certified.name);
     const groups = [...new Set([...certified.groups, ...(account?.groups ?? [])])];
     const caller = accountCaller(rules, { name: certified.name, groups });
-    this.#certificates.set(request.socket, { caller, until: Date.now() + believed });
+    this.#certificates.set(request.socket, { caller, until: Infinity, state });
     return caller;
   }
 
-  /** The same text is always read in the same way: headers of V1 are no tokens of V2. */
-  async #believed(text: string, read: () => Promise<Believed | undefined>): Promise<Caller> {
-    const known = fresh(this.#tokens.get(text));
-    if (known) return known;
-    const found = await read();
-    if (!found) throw unauthorized();
-    const { caller, until } = found;
-    this.#tokens.set(text, { caller, until: Math.min(until, Date.now() + believed) });
-    return caller;
+  /** The caller of a token, which is read once; headers of V1 are no tokens of V2. */
+  async #believed(text: string, read: () => Promise<ValidToken | undefined>, boundTo?: string): Promise<Caller> {
+    const kept = this.#tokens.get(text);
+    const fresh = this.#fresh(kept?.known);
+    if (fresh) return fresh;
+    const content = kept && Date.now() < kept.until ? kept.content : await read();
+    const known = content && (await this.#callerOf(content, boundTo));
+    this.#tokens.delete(text);
+    if (!known) throw unauthorized();
+    this.#tokens.set(text, { content, until: content.until, known });
+    return known.caller;
   }
 
-  /** Of an account that is gone, or has another password than when they were given for long, tokens are worth nothing. */
-  async #ofOurs(token: ValidToken | undefined, boundTo?: string): Promise<Believed | undefined> {
-    const { rules, accounts } = this.#parts;
-    if (!token) return undefined;
-    if (token.stamp !== undefined && (await accounts?.stamp(token.subject)) !== token.stamp) return undefined;
-    const subject = token.subject === "" ? "anonymous" : await accounts?.find(token.subject, token.key);
-    return subject && { caller: tokenCaller(rules, subject, token.scopes, boundTo), until: token.until };
+  /** Of an account that is gone, or has another password than when they were given, tokens are worth nothing. */
+  async #callerOf(token: ValidToken, boundTo?: string): Promise<Known | undefined> {
+    const { rules, accounts, foreignTokens } = this.#parts;
+    const { subject, scopes, until, stamp, key } = token;
+    if (foreignTokens && boundTo === undefined) {
+      return { caller: foreignCaller(subject, scopes), until, state: undefined };
+    }
+    // Before all else: what changes meanwhile makes it another one.
+    const state = await accounts?.state();
+    if (stamp !== undefined && (await accounts?.stamp(subject)) !== stamp) return undefined;
+    const owner = subject === "" ? "anonymous" : await accounts?.find(subject, key);
+    const caller = owner && tokenCaller(rules, owner, scopes, boundTo);
+    return caller && { caller, state, until: key === undefined ? until : Math.min(until, Date.now() + believed.key) };
+  }
+
+  /** Logins are kept by a code of this process, never as what was sent. */
+  #codeOf({ name, password }: Extract<Credentials, { kind: "basic" }>): string {
+    return hash("sha256", `${this.#secret}${name}:${password}`, "base64");
+  }
+
+  #fresh(known: Known | undefined): Caller | undefined {
+    if (!known || Date.now() >= known.until) return undefined;
+    const { state, caller } = known;
+    return state === undefined || state === this.#parts.accounts?.peekState() ? caller : undefined;
   }
 
   #challenge(request: AccessRequest, wanted: Wanted, error?: "invalid_token" | "insufficient_scope"): string {
@@ -162,10 +215,6 @@ function mightEver(caller: Caller, wanted: Wanted): boolean {
   if (wanted.action === "list" || wanted.action === "login") return true;
   const { action, repository } = wanted;
   return repository !== undefined && caller.might(action, repository);
-}
-
-function fresh(entry: Believed | undefined): Caller | undefined {
-  return entry && Date.now() < entry.until ? entry.caller : undefined;
 }
 
 /** Whether what a client says of its token is what the token says. */

@@ -28,6 +28,7 @@ type Watching = Pick<WatchedFileOptions<unknown>, "onFault" | "interval">;
 export class AccountFiles {
   readonly #users: WatchedFile<Omit<Directory, "groups">>;
   readonly #groups: WatchedFile<Groups> | Groups;
+  #last: Directory | undefined;
 
   private constructor(users: WatchedFile<Omit<Directory, "groups">>, groups: WatchedFile<Groups> | Groups) {
     this.#users = users;
@@ -47,14 +48,27 @@ export class AccountFiles {
     return new AccountFiles(users, await opened("auth.groups", resolve(folder, groups), groupsIn, watching));
   }
 
+  /** The same object as long as nothing has changed. */
   async current(): Promise<Directory> {
     const groups = this.#groups instanceof WatchedFile ? await this.#groups.current() : this.#groups;
-    return { ...(await this.#users.current()), groups };
+    return this.#directory(await this.#users.current(), groups);
+  }
+
+  /** The same at once; undefined where files have to be looked at first. */
+  peek(): Directory | undefined {
+    const users = this.#users.peek();
+    const groups = this.#groups instanceof WatchedFile ? this.#groups.peek() : this.#groups;
+    return users && groups && this.#directory(users, groups);
   }
 
   /** Sees at once what has just been changed. */
   async look(): Promise<void> {
     await this.#users.look();
+  }
+
+  #directory(users: Omit<Directory, "groups">, groups: Groups): Directory {
+    if (this.#last?.users !== users.users || this.#last.groups !== groups) this.#last = { ...users, groups };
+    return this.#last;
   }
 }
 

@@ -33,6 +33,10 @@ export interface Accounts {
    * has failed too often from `address`, or when more is to be checked than can be. `address` is the client's.
    */
   verify(name: string, password: string, address: string): Promise<Account | undefined>;
+  /** Another object whenever an account may have changed, API keys aside. */
+  state(): Promise<object>;
+  /** The same at once; undefined where one has to look first. */
+  peekState(): object | undefined;
   /**
    * The account as it is now, for tokens that were given earlier; undefined once it is removed. With the id of the API key
    * that was shown then: undefined too once that key is removed or expired, and otherwise with its limits.

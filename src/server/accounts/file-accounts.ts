@@ -1,4 +1,4 @@
-import { createHash, createHmac, randomBytes } from "node:crypto";
+import { createHash, hash as codeOf, randomBytes } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { RegistryError } from "../errors.ts";
 import { assertAcceptable, addUser } from "./user-list.ts";
@@ -36,7 +36,7 @@ export class FileAccounts implements Accounts {
   readonly #parts: AccountParts;
   readonly #attempts: Attempts;
   /** Logins are kept by a code of this process, never as what was typed. */
-  readonly #secret = randomBytes(32);
+  readonly #secret = randomBytes(32).toString("hex");
   readonly #right = new LRUCache<string, true>({ max: mostKept, ttl: rightMilliseconds });
   readonly #wrong = new LRUCache<string, true>({ max: mostKept, ttl: wrongMilliseconds });
   readonly #running = new Map<string, Promise<KeyLimits | "none" | undefined>>();
@@ -65,6 +65,14 @@ export class FileAccounts implements Accounts {
     const limits = await running;
     const account = limits && accountOf(name, directory);
     return account && (limits === "none" ? account : { ...account, key: limits });
+  }
+
+  async state(): Promise<object> {
+    return await this.#parts.files.current();
+  }
+
+  peekState(): object | undefined {
+    return this.#parts.files.peek();
   }
 
   async find(name: string, keyId?: string): Promise<Account | undefined> {
@@ -132,7 +140,7 @@ export class FileAccounts implements Accounts {
   }
 
   #codeOf(parts: readonly string[]): string {
-    return createHmac("sha256", this.#secret).update(JSON.stringify(parts)).digest("base64");
+    return codeOf("sha256", this.#secret + JSON.stringify(parts), "base64");
   }
 }
 

@@ -22,8 +22,8 @@ export interface StoredKey {
 /** The actions that keys may be for. */
 export const keyActions = ["pull", "push", "delete"] as const satisfies readonly KeyAction[];
 
-/** What was read of a key counts for so many milliseconds: so long may one that was removed still be used. */
-const usualAge = 3000;
+/** What was read of a key counts for so many milliseconds; who is known by it, for one second more. */
+const usualAge = 2000;
 
 /**
  * The API keys, kept beside the images: all servers of a bucket see them. Each is an object of its own, so that those who

@@ -43,6 +43,11 @@ export class WatchedFile<T> {
     return this.#value;
   }
 
+  /** The same at once; undefined where the file has to be looked at first. */
+  peek(): T | undefined {
+    return Date.now() - this.#looked < this.#interval ? this.#value : undefined;
+  }
+
   /** Looks now whether the file has changed. */
   async look(): Promise<void> {
     this.#looking ??= this.#look().finally(() => {

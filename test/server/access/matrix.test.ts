@@ -388,6 +388,13 @@ describe("access to every endpoint", function () {
       const others = await bearer("access", "other", scopes("team/app"));
       expect((await reading.send("GET", "/v2/team/app/manifests/v1", { headers: others })).status).to.equal(403);
       expect((await reading.send("GET", "/v2/_catalog", { headers: others })).body.toString()).not.to.contain("team");
+      for (const [identity, status] of [
+        [basic("reader"), 200],
+        [basic("reader", "wrong"), 401],
+        [basic("other"), 403],
+      ] as const) {
+        expect((await reading.send("GET", "/v2/team/app/manifests/v1", { headers: identity })).status).to.equal(status);
+      }
     }
   });
 
