@@ -19,6 +19,7 @@ import { securityHeaders } from "./http/security-headers.ts";
 import { requestTarget } from "./http/target.ts";
 import type { Log } from "./log.ts";
 import { LayerAnalysis } from "./registry/layers/analysis.ts";
+import type { Peers } from "./mirror/peers.ts";
 import type { Mirror } from "./mirror/mirror.ts";
 import { openMetrics, openMirroring } from "./optional-parts.ts";
 import { offloadOf, v1Options } from "./protocol-options.ts";
@@ -53,6 +54,8 @@ export interface AppEnvironment {
   readonly log: Log;
   /** Taken by what changes the same document of the store. */
   readonly turns: Turns;
+  /** The other processes of the server, which mirror the same. */
+  readonly peers?: Peers | undefined;
   /** What the process may remember of the store, and how the others learn of what it changes. */
   readonly coherence: Coherence;
 }

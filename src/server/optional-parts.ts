@@ -9,13 +9,13 @@ import type { Mirror, MirrorParts } from "./mirror/mirror.ts";
 /** What other registries have, served as if it were here; undefined where nothing is mirrored. */
 export async function openMirroring(
   { mirroring: settings }: Settings,
-  environment: Pick<MirrorParts, "folder" | "turns" | "isFirst" | "log">,
+  environment: Pick<MirrorParts, "folder" | "turns" | "isFirst" | "log" | "peers">,
   parts: Pick<MirrorParts, "registry" | "driver" | "meter">,
 ): Promise<Mirror | undefined> {
   if (!settings) return undefined;
   const { openMirror } = await import("./mirror/mirror.ts");
-  const { folder, turns, isFirst, log } = environment;
-  return await openMirror({ ...parts, settings, folder, turns, isFirst, log });
+  const { folder, turns, isFirst, log, peers } = environment;
+  return await openMirror({ ...parts, settings, folder, turns, isFirst, log, peers });
 }
 
 /** What is counted; undefined where nothing is. */

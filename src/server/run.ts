@@ -9,6 +9,7 @@ import type { Log } from "./log.ts";
 import { KeyedLock, type Turns } from "./registry/keyed-lock.ts";
 import type { ExpositionOptions } from "./metrics/exposition.ts";
 import type { Snapshot } from "./metrics/request-tally.ts";
+import type { Peers } from "./mirror/peers.ts";
 import { listen, removeStaleSocket, type Handler, type ListenOptions, type RunningServer } from "./server.ts";
 import { MetricsGathering, type MetricsAnswering } from "./worker-metrics.ts";
 import { asWorker, supervise } from "./workers.ts";
@@ -31,6 +32,8 @@ export interface AppContext {
   readonly log: Log;
   readonly coherence: Coherence;
   readonly turns: Turns;
+  /** The other processes of the server, where there are some. */
+  readonly peers?: Peers | undefined;
 }
 
 /** How to run. `stop` ends it in order, as the first signal does; `cut` at once, as the second one may. */
@@ -63,10 +66,13 @@ const closeTimeout = 10_000;
 export async function runServer(options: RunOptions): Promise<number> {
   const { log, stop, cut = new AbortController().signal, onListening } = options;
   if (cluster.isWorker) {
-    return await asWorker({ stop, cut }, async ({ group, slot, companions, turns, metrics, ...signals }, ready) => {
-      const worker = { ...options, ...signals, log: log.child({ worker: slot }), onListening: ready };
-      await serve(worker, { group, slot }, { companions, turns, metrics });
-    });
+    return await asWorker(
+      { stop, cut },
+      async ({ group, slot, companions, turns, metrics, peers, ...signals }, ready) => {
+        const worker = { ...options, ...signals, log: log.child({ worker: slot }), onListening: ready };
+        await serve(worker, { group, slot }, { companions, turns, metrics, peers });
+      },
+    );
   }
   for (const { host } of [options.listen, ...(options.metrics ? [options.metrics] : [])]) await removeStaleSocket(host);
   const workers = options.workers === "auto" ? availableParallelism() : options.workers;
@@ -116,6 +122,7 @@ type ServeOptions = Omit<RunOptions, "workers"> & Required<Pick<RunOptions, "cut
 interface Others {
   readonly companions: Companions;
   readonly turns: Turns;
+  readonly peers?: Peers;
   /** Who is told what this process counts, where another shows it. */
   readonly metrics?: Pick<MetricsAnswering, "tell">;
 }
@@ -163,13 +170,13 @@ async function serve(
 async function open(
   { createApp, claim, log }: Pick<ServeOptions, "createApp" | "claim" | "log">,
   member: Member,
-  { companions, turns }: Others,
+  { companions, turns, peers }: Others,
 ): Promise<App> {
   const held = await claim(member);
   const isFirst = member.slot === 0;
   if (held && isFirst) logOthers(held, log);
   try {
-    const app = await createApp({ isFirst, log, coherence: coherenceOf(held, companions), turns });
+    const app = await createApp({ isFirst, log, coherence: coherenceOf(held, companions), turns, peers });
     return {
       handler: app.handler,
       metrics: app.metrics,

@@ -27,6 +27,8 @@ export interface ListenOptions {
   readonly keepAliveTimeout?: number;
   /** Hears when a connection could not be accepted (too many open files), or a new certificate be used; the server goes on. */
   readonly onError?: (what: string, error: unknown) => void;
+  /** Whether a worker has the port for itself instead of sharing it with the others. */
+  readonly exclusive?: boolean;
   /** What the options of host and port are called in messages; those of the registry if nothing is said. */
   readonly optionsAre?: OptionNames;
 }
@@ -146,10 +148,13 @@ async function secureContext(tls: CertificateFiles): Promise<SecureContextOption
   }
 }
 
-async function bind(server: Server, { host, port, optionsAre = registryOptions }: ListenOptions): Promise<void> {
+async function bind(
+  server: Server,
+  { host, port, exclusive = false, optionsAre = registryOptions }: ListenOptions,
+): Promise<void> {
   const path = socketPath(host);
   try {
-    server.listen(path === undefined ? { host, port } : { path });
+    server.listen(path === undefined ? { host, port, exclusive } : { path });
     await once(server, "listening");
     // A front end runs as another user. Who may reach the socket is up to the folder it lies in.
     if (path !== undefined) await chmod(path, 0o666);

@@ -2,6 +2,7 @@ import cluster, { type Worker } from "node:cluster";
 import { randomUUID } from "node:crypto";
 import { milliseconds } from "./http/timeout.ts";
 import type { Log } from "./log.ts";
+import { FetchDesk, WorkerFetches, type FetchLine } from "./worker-fetches.ts";
 import { Announcer, Exchange, type Line } from "./worker-coherence.ts";
 import { MetricsAnswering, type MetricsGathering, type MetricsLine } from "./worker-metrics.ts";
 import { TurnTaking, WorkerTurns, type TurnLine } from "./worker-turns.ts";
@@ -25,6 +26,7 @@ export interface Assignment {
   readonly companions: Announcer;
   readonly turns: WorkerTurns;
   readonly metrics: MetricsAnswering;
+  readonly peers: WorkerFetches;
   readonly stop: AbortSignal;
   readonly cut: AbortSignal;
 }
@@ -68,12 +70,14 @@ export async function asWorker(
   const companions = new Announcer(send);
   const turns = new WorkerTurns(send);
   const metrics = new MetricsAnswering(send);
+  const peers = new WorkerFetches(send);
   try {
     const place = await new Promise<Pick<Assignment, "group" | "slot">>((resolve) => {
       worker.on("message", (message: unknown) => {
         companions.receive(message);
         turns.receive(message);
         metrics.receive(message);
+        peers.receive(message);
         if (isMessage(message, "begin")) resolve({ group: message.group ?? "", slot: message.slot ?? 0 });
         if (isMessage(message, "stop")) stop.abort();
         if (isMessage(message, "cut")) cut.abort();
@@ -85,6 +89,7 @@ export async function asWorker(
       companions,
       turns,
       metrics,
+      peers,
       stop: AbortSignal.any([signals.stop, stop.signal]),
       cut: AbortSignal.any([signals.cut, cut.signal]),
     };
@@ -121,6 +126,7 @@ class Supervisor {
   readonly #group = randomUUID();
   readonly #exchange = new Exchange();
   readonly #turns = new TurnTaking();
+  readonly #fetches = new FetchDesk();
   #served = false;
   #stopping = false;
   #exitCode = 0;
@@ -151,6 +157,7 @@ class Supervisor {
     worker.on("message", (message: unknown) => {
       this.#exchange.receive(line, message);
       this.#turns.receive(line, message);
+      this.#fetches.receive(line, message);
       this.#options.gathering?.receive(message);
       if (isMessage(message, "hello")) {
         this.#exchange.join(line);
@@ -170,6 +177,7 @@ class Supervisor {
     worker.once("exit", (code: number | null, signal: string | null) => {
       this.#exchange.leave(line);
       this.#turns.leave(line);
+      this.#fetches.leave(line);
       this.#options.gathering?.leave(line);
       delete slot.worker;
       this.#ended(slot, code, signal);
@@ -258,7 +266,7 @@ function tell(worker: Worker, message: object): void {
   if (worker.isConnected()) worker.send(message);
 }
 
-function lineTo(worker: Worker): Line & TurnLine & MetricsLine {
+function lineTo(worker: Worker): Line & TurnLine & FetchLine & MetricsLine {
   return {
     send: (message: object) => {
       tell(worker, message);

@@ -5,9 +5,8 @@ import { RegistryError } from "../errors.ts";
 import { verified, type Digest } from "../registry/digest.ts";
 import { headerOf, type Answer } from "./connection.ts";
 import { told, UpstreamFailure, unanswered } from "./failure.ts";
-import type { MirrorMeter } from "./meter.ts";
+import { sizeSaid } from "./peers.ts";
 import { Spool } from "./spool.ts";
-import type { Mirrored } from "./upstreams.ts";
 
 /** A blob on its way from an upstream, for all who want it meanwhile. */
 export interface BlobFetch {
@@ -22,16 +21,25 @@ export interface BlobFetch {
   open(range?: ByteRange): Readable;
 }
 
+/** Bytes of a blob, and whether they come from an upstream itself. */
+export interface Arriving {
+  readonly answer: Answer;
+  readonly isUpstreams: boolean;
+}
+
 /** What a fetch works with. */
 export interface FetchParts {
-  readonly from: Mirrored;
+  /** The upstream, as messages call it. */
+  readonly who: string;
+  /** Asks for what follows the first `start` bytes: undefined when there is no such blob. */
+  readonly ask: (start: number) => Promise<Arriving | undefined>;
   readonly digest: Digest;
   /** Where bytes lie until they are kept. */
   readonly folder: string;
   readonly signal: AbortSignal;
-  readonly meter: MirrorMeter;
-  /** Keeps the blob: `source` yields all of it and fails when it is none. */
-  readonly keep: (source: AsyncIterable<Uint8Array>, size: number | undefined) => Promise<void>;
+  readonly onBytes: (count: number) => void;
+  /** Keeps the blob: what `read` yields is all of it, from a position on, and fails when it is none. */
+  readonly keep: (read: (start?: number) => AsyncGenerator<Uint8Array>, first: Arriving) => Promise<void>;
   /** Told why a blob that was sent to clients was not kept. */
   readonly onError: (error: unknown) => void;
   /** Told why it could not be fetched. */
@@ -76,28 +84,26 @@ async function run(
   spooled: { spool?: Spool },
   begun: (size: number | undefined) => void,
 ): Promise<void> {
-  const { from, digest, signal, folder } = parts;
-  const first = await from.upstream.blob(from.remoteName, digest, 0, { signal });
+  const { who, digest, folder } = parts;
+  const first = await parts.ask(0);
   if (!first) {
     begun(undefined);
     return;
   }
-  const size = lengthOf(first);
+  const size = sizeOf(first.answer);
   const spool = await Spool.create(folder).catch((error: unknown) => {
-    first.body.destroy();
+    first.answer.body.destroy();
     throw error;
   });
   spooled.spool = spool;
   if (size !== undefined) begun(size);
-  const kept = keep(parts, spool, size);
+  const kept = keep(parts, spool, first);
   try {
     for await (const chunk of verified(whole(parts, first, size), digest)) await spool.append(chunk);
     spool.complete();
     begun(spool.size);
   } catch (cause) {
-    const error = isWrong(cause)
-      ? new UpstreamFailure("broken", `${from.upstream.who} sends what is not ${digest}`)
-      : cause;
+    const error = isWrong(cause) ? new UpstreamFailure("broken", `${who} sends what is not ${digest}`) : cause;
     spool.fail(told(error, "BLOB_UNKNOWN"));
     throw error;
   } finally {
@@ -107,26 +113,25 @@ async function run(
 }
 
 /** What could not be fetched is told to those who wait for it; that the storage does not take it, only here. */
-async function keep({ keep: store, onError }: FetchParts, spool: Spool, size: number | undefined): Promise<void> {
+async function keep({ keep: store, onError }: FetchParts, spool: Spool, first: Arriving): Promise<void> {
   try {
-    await store(spool.read(), size);
+    await store((start) => spool.read(start), first);
   } catch (error) {
     if (!spool.hasFailed) onError(error);
   }
 }
 
 /** All bytes of the blob, over as many answers as that takes. */
-async function* whole(parts: FetchParts, first: Answer, size: number | undefined): AsyncGenerator<Uint8Array> {
-  const { from, signal, meter } = parts;
+async function* whole(parts: FetchParts, first: Arriving, size: number | undefined): AsyncGenerator<Uint8Array> {
+  const { who, signal } = parts;
   let received = 0;
   let inVain = 0;
   for (let cuts = 0; ; cuts++) {
     const before = received;
     let cause: unknown;
     try {
-      for await (const chunk of cuts === 0 ? bytesOf(first) : rest(parts, before)) {
+      for await (const chunk of cuts === 0 ? bytesOf(first, parts) : rest(parts, before)) {
         received += chunk.length;
-        meter.fetched(from.upstream.who, chunk.length);
         yield chunk;
       }
       if (size === undefined || received >= size) return;
@@ -136,31 +141,39 @@ async function* whole(parts: FetchParts, first: Answer, size: number | undefined
     signal.throwIfAborted();
     inVain = received > before ? 0 : inVain + 1;
     if (inVain >= mostInVain || cuts >= mostCuts || isFinal(cause)) {
-      throw cause instanceof UpstreamFailure ? cause : unanswered(from.upstream.who, cause);
+      throw cause instanceof UpstreamFailure ? cause : unanswered(who, cause);
     }
     await sleep(Math.random() * firstWait * 2 ** inVain, undefined, { signal });
   }
 }
 
-async function* bytesOf({ body }: Answer): AsyncGenerator<Uint8Array> {
+async function* bytesOf(
+  { answer: { body }, isUpstreams }: Arriving,
+  { onBytes }: Pick<FetchParts, "onBytes">,
+): AsyncGenerator<Uint8Array> {
   try {
-    yield* body as AsyncIterable<Uint8Array>;
+    for await (const chunk of body as AsyncIterable<Uint8Array>) {
+      if (isUpstreams) onBytes(chunk.length);
+      yield chunk;
+    }
   } finally {
     body.destroy();
   }
 }
 
 /** What follows the first bytes; an upstream that doesn't know ranges sends all again. */
-async function* rest({ from, digest, signal }: FetchParts, received: number): AsyncGenerator<Uint8Array> {
-  const answer = await from.upstream.blob(from.remoteName, digest, received, { signal });
-  if (!answer) throw new UpstreamFailure("broken", `${from.upstream.who} has lost ${digest} while it sent it`);
+async function* rest(parts: FetchParts, received: number): AsyncGenerator<Uint8Array> {
+  const { who, digest } = parts;
+  const arriving = await parts.ask(received);
+  if (!arriving) throw new UpstreamFailure("broken", `${who} has lost ${digest} while it sent it`);
+  const { answer } = arriving;
   const begins = /^bytes (\d+)-/.exec(headerOf(answer, "content-range") ?? "")?.[1];
   if (answer.status === 206 && Number(begins) !== received) {
     answer.body.destroy();
-    throw new UpstreamFailure("broken", `${from.upstream.who} sends another part than was asked for`);
+    throw new UpstreamFailure("broken", `${who} sends another part than was asked for`);
   }
   let skipped = answer.status === 206 ? 0 : received;
-  for await (const chunk of bytesOf(answer)) {
+  for await (const chunk of bytesOf(arriving, parts)) {
     const fresh = chunk.subarray(Math.min(skipped, chunk.length));
     skipped -= chunk.length - fresh.length;
     if (fresh.length > 0) yield fresh;
@@ -177,8 +190,9 @@ function isFinal(cause: unknown): boolean {
   return cause instanceof UpstreamFailure && (cause.kind === "refused" || cause.kind === "busy");
 }
 
-function lengthOf(answer: Answer): number | undefined {
-  const text = headerOf(answer, "content-length");
+/** How large the blob is that an answer begins, if it says. */
+export function sizeOf(answer: Answer): number | undefined {
+  const text = sizeSaid(answer) ?? headerOf(answer, "content-length");
   return text === undefined || !/^\d{1,15}$/.test(text) ? undefined : Number(text);
 }
 

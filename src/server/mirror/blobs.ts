@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { StorageDriver } from "../../drivers/storage/driver.ts";
 import { invalidWatch, type Watch } from "../../drivers/storage/watches.ts";
 import { RegistryError } from "../errors.ts";
@@ -7,9 +8,11 @@ import type { Digest } from "../registry/digest.ts";
 import type { BlobStore, LinkedBlob, LinkedBlobs } from "../registry/linked-blobs.ts";
 import type { OciName } from "../registry/oci-names.ts";
 import { blobKey } from "../registry/paths.ts";
-import { fetchBlob, type BlobFetch } from "./blob-fetch.ts";
+import { fetchBlob, sizeOf, type Arriving, type BlobFetch } from "./blob-fetch.ts";
+import type { Answer } from "./connection.ts";
 import { told, UpstreamFailure } from "./failure.ts";
 import type { MirrorMeter } from "./meter.ts";
+import { PeerDesk, type Peers } from "./peers.ts";
 import type { MirrorRecords } from "./records.ts";
 import type { Mirrored, Upstreams } from "./upstreams.ts";
 
@@ -24,23 +27,36 @@ export interface MirroredBlobParts {
   readonly folder: string;
   readonly log: Log;
   readonly meter: MirrorMeter;
+  /** Other processes that mirror the same. */
+  readonly peers: Peers | undefined;
 }
 
 interface Running extends BlobFetch {
   readonly name: OciName;
 }
 
+/** How often another process is asked that fetches the blob and then doesn't, and how long it is waited between, in milliseconds. */
+const mostTurns = 20;
+const shortWait = 50;
+
 /**
  * The blobs of repositories, those of upstreams among them: what is in store is sent from there, all else as it comes, and
- * kept. Of each blob one fetch runs, however many want it.
+ * kept. Of each blob one fetch runs, however many want it, in whatever process of the server.
  */
 export class MirroredBlobs implements BlobStore {
   readonly #parts: MirroredBlobParts;
   readonly #fetches = new Map<Digest, Running>();
   readonly #closing = new AbortController();
+  #desk: PeerDesk | undefined;
 
-  constructor(parts: MirroredBlobParts) {
+  private constructor(parts: MirroredBlobParts) {
     this.#parts = parts;
+  }
+
+  static async open(parts: MirroredBlobParts): Promise<MirroredBlobs> {
+    const blobs = new MirroredBlobs(parts);
+    if (parts.peers) blobs.#desk = await PeerDesk.open(parts.peers, (digest) => blobs.#running(digest));
+    return blobs;
   }
 
   /**
@@ -95,6 +111,7 @@ export class MirroredBlobs implements BlobStore {
         await ended;
       }),
     );
+    await this.#desk?.close();
   }
 
   async #fromUpstream(
@@ -108,16 +125,18 @@ export class MirroredBlobs implements BlobStore {
     const running = this.#running(digest);
     if (running && wanted === "content") this.#parts.meter.shared();
     try {
-      const [here, isSame] = [await blobs.size(digest), running?.name === name];
-      const size =
-        isSame && running
-          ? await running.size
-          : here !== undefined || running || wanted === "stat"
-            ? await from.upstream.blobSize(from.remoteName, digest)
-            : await this.#fetch(name, digest, from).size;
+      const same = running?.name === name ? running : undefined;
+      // What others have just begun to keep is linked by them.
+      const isElsewhere = running === undefined && (await this.#desk?.find(name, digest)) !== undefined;
+      const here = isElsewhere ? undefined : await blobs.size(digest);
+      const size = same
+        ? await same.size
+        : here !== undefined || running || wanted === "stat"
+          ? await from.upstream.blobSize(from.remoteName, digest)
+          : await this.#fetch(name, digest, from).size;
       if (size === undefined) throw unknown;
       // What is just being kept is linked by its fetch.
-      if (here !== undefined && !isSame) {
+      if (here !== undefined && !same) {
         await own.link(name, digest);
         await records.keepBlob(digest, name, here, true);
         return await own.find(name, digest);
@@ -157,16 +176,26 @@ export class MirroredBlobs implements BlobStore {
     const running = this.#running(digest);
     if (running) return running;
     const { driver, own, blobs, records, folder, log, meter } = this.#parts;
-    const facts = { upstream: from.upstream.who, repository: name, digest };
+    const { signal } = this.#closing;
+    const { who } = from.upstream;
+    const facts = { upstream: who, repository: name, digest };
     const fetch = fetchBlob({
-      from,
+      who,
+      ask: async (start) => await this.#ask(name, digest, from, start),
       digest,
       folder,
-      meter,
-      signal: this.#closing.signal,
-      keep: async (source, size) => {
+      signal,
+      onBytes: (count) => {
+        meter.fetched(who, count);
+      },
+      keep: async (read, { isUpstreams, answer }) => {
+        if (!isUpstreams) {
+          // It ends when the others have kept it, unless they could not.
+          await read(Infinity).next();
+          if (await own.has(name, digest)) return;
+        }
         const before = (await blobs.size(digest)) !== undefined;
-        const { size: kept } = await driver.write(blobKey(digest), source, size);
+        const { size: kept } = await driver.write(blobKey(digest), read(), isUpstreams ? sizeOf(answer) : undefined);
         await records.keepBlob(digest, name, kept, before);
         await own.link(name, digest);
       },
@@ -174,15 +203,40 @@ export class MirroredBlobs implements BlobStore {
         log.error({ ...facts, err }, "A blob of the mirrored registry could not be kept");
       },
       onFailure: (error) => {
-        if (!this.#closing.signal.aborted) log.warn({ ...facts, reason: String(error) }, "A blob could not be fetched");
+        if (!signal.aborted) log.warn({ ...facts, reason: String(error) }, "A blob could not be fetched");
       },
     });
     const added = Object.assign(fetch, { name });
     this.#fetches.set(digest, added);
     void fetch.ended.then(() => {
-      if (this.#fetches.get(digest) === added) this.#fetches.delete(digest);
+      if (this.#fetches.get(digest) !== added) return;
+      this.#fetches.delete(digest);
+      this.#desk?.ended(name, digest);
     });
     return added;
+  }
+
+  /** From another process that fetches it already, or has just kept it, and else from the upstream. */
+  async #ask(name: OciName, digest: Digest, from: Mirrored, start: number): Promise<Arriving | undefined> {
+    const { signal } = this.#closing;
+    for (let time = 0; this.#desk && time < mostTurns; time++) {
+      const address = await this.#desk.claim(name, digest);
+      const answer = (await this.#kept(name, digest, start)) ?? (address === undefined ? undefined : await this.#desk.read(address, start, signal)); // prettier-ignore
+      if (answer) return { answer, isUpstreams: false };
+      if (address === undefined) break;
+      // It has ended, or will be told to have.
+      await sleep(shortWait, undefined, { signal });
+    }
+    const answer = await from.upstream.blob(from.remoteName, digest, start, { signal });
+    return answer && { answer, isUpstreams: true };
+  }
+
+  async #kept(name: OciName, digest: Digest, start: number): Promise<Answer | undefined> {
+    const { own } = this.#parts;
+    if (!(await own.has(name, digest))) return undefined;
+    const { size, open } = await own.find(name, digest);
+    const headers = { "content-length": String(size), "content-range": `bytes ${start}-/${size}` };
+    return { status: 206, headers, body: await open({ start }) };
   }
 
   /** The fetch that runs, unless nothing will come of it. */

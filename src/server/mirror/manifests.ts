@@ -105,7 +105,10 @@ export class MirroredManifests implements ManifestStore {
       return known;
     }
     watch.close();
-    return await this.#fetches.run(`${name}@${digest}`, async () => {
+    return await this.#once(this.#fetches, `${name}@${digest}`, async () => {
+      // Another process may have fetched it while this one waited.
+      const fetched = await this.#parts.own.get(name, reference).catch(unlessKnown);
+      if (fetched) return fetched;
       const { bytes, contentType } = await this.#fetch(from, digest, digest);
       return await this.#adopt(name, { digest, bytes, contentType, tags: [] });
     });
@@ -124,9 +127,10 @@ export class MirroredManifests implements ManifestStore {
     const left = record === undefined ? 0 : record.checked + from.place.tagsLifetime - Date.now();
     const isCurrent = current !== undefined && left > 0;
     if (!isCurrent || left < keptAnswers) watch.close();
+    const asked = Date.now();
     const { digest, warning } = isCurrent
       ? { digest: current }
-      : await this.#runs.run(`${name}:${tag}`, async () => await this.#resolve(name, tag, current, from));
+      : await this.#once(this.#runs, `${name}:${tag}`, async () => await this.#resolve(name, tag, from, asked));
     if (warning !== undefined) {
       this.#parts.meter.stale(from.upstream.who);
       warn?.(warning);
@@ -134,9 +138,20 @@ export class MirroredManifests implements ManifestStore {
     return await this.#byDigest(name, digest, from, watch);
   }
 
-  /** What the tag names upstream; what it last did, when the upstream does not tell. */
-  async #resolve(name: OciName, tag: OciTag, current: Digest | undefined, from: Mirrored): Promise<Resolved> {
+  /** Does it once for all who want it meanwhile, in this process and the others of the server. */
+  async #once<T>(runs: SharedRuns<T>, what: string, work: () => Promise<T>): Promise<T> {
+    return await runs.run(what, async () => await this.#parts.turns.run(`fetching ${what}`, work));
+  }
+
+  /**
+   * What the tag names upstream; what it last did, when the upstream does not tell. Another process may have asked since
+   * this one was `asked`, in milliseconds since 1970.
+   */
+  async #resolve(name: OciName, tag: OciTag, from: Mirrored, asked: number): Promise<Resolved> {
     const { upstream } = from;
+    const { tags, records } = this.#parts;
+    const [current, record] = await Promise.all([tags.digest(name, tag), records.tag(name, tag)]);
+    if (current !== undefined && (record?.digest !== current || record.checked >= asked)) return { digest: current };
     try {
       if (current === undefined) return { digest: await this.#fetchTag(name, tag, current, from) };
       if (upstream.pace.isSuspect) throw new UpstreamFailure("unreachable", `${upstream.who} has just failed`);

@@ -20,6 +20,7 @@ import { anonymous, fixedLogin, helperLogin, type Credentials } from "./credenti
 import { keepEvicting } from "./eviction.ts";
 import { MirroredManifests } from "./manifests.ts";
 import { unmetered, type MirrorMeter } from "./meter.ts";
+import type { Peers } from "./peers.ts";
 import { MirrorRecords } from "./records.ts";
 import { requests } from "./requests.ts";
 import { MirroredTags } from "./tags.ts";
@@ -59,13 +60,15 @@ export interface MirrorParts {
   readonly isFirst: boolean;
   readonly log: Log;
   readonly meter?: MirrorMeter | undefined;
+  /** The other processes of this server. */
+  readonly peers?: Peers | undefined;
 }
 
 type UpstreamSettings = ReturnType<typeof upstreamsOf>[number];
 
 /** Makes the mirror that the configuration describes. Asks nobody yet. Rejects when a file that it names can't be read. */
 export async function openMirror(parts: MirrorParts): Promise<Mirror> {
-  const { settings, folder, registry, driver, turns, isFirst, log, meter = unmetered } = parts;
+  const { settings, folder, registry, driver, turns, isFirst, log, meter = unmetered, peers } = parts;
   const opened: Connection[] = [];
   const places: Place[] = [];
   for (const each of upstreamsOf(settings)) {
@@ -84,7 +87,7 @@ export async function openMirror(parts: MirrorParts): Promise<Mirror> {
   const upstreams = new Upstreams(places);
   const records = new MirrorRecords(driver, turns);
   const spool = settings.spool === undefined ? tmpdir() : resolve(folder, settings.spool);
-  const blobs = new MirroredBlobs({ ...registry, own: registry.linkedBlobs, driver, upstreams, records, folder: spool, log, meter }); // prettier-ignore
+  const blobs = await MirroredBlobs.open({ ...registry, own: registry.linkedBlobs, driver, upstreams, records, folder: spool, log, meter, peers }); // prettier-ignore
   const limits = { maxAge: milliseconds(settings.max_age), maxSize: settings.max_size };
   const isLimited = limits.maxAge !== undefined || limits.maxSize !== undefined;
   const eviction = isFirst && isLimited ? keepEvicting({ driver, documents: new Documents(driver), manifests: registry.manifests, records, limits, log, meter }) : undefined; // prettier-ignore
