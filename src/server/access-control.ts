@@ -15,6 +15,7 @@ import { TokenService } from "./access/token-service.ts";
 import { Tokens } from "./access/tokens.ts";
 import { openV1, privilegedV1, withoutAccounts, type V1Access } from "./access/v1-access.ts";
 import { V1Accounts } from "./access/v1-accounts.ts";
+import type { FailureCount } from "./accounts/attempts.ts";
 import { openAccounts, type Accounts } from "./accounts/accounts.ts";
 import type { Settings } from "./config/schema.ts";
 import type { Client } from "./http/proxy.ts";
@@ -24,14 +25,15 @@ import { assertPrivate, readPrivilegedKey } from "./pem.ts";
 import { Documents } from "./registry/documents.ts";
 import { ImageOwners } from "./registry/image-owners.ts";
 import type { Registry } from "./registry/registry.ts";
+import type { SignUp } from "./v1/parts.ts";
 
 /** Who may do what, for each protocol. */
 export interface AccessControl {
   readonly access: Access;
   readonly doorkeeper: Doorkeeper;
   readonly v1: V1Access;
-  /** Everybody who can log in; undefined where nobody has to. */
-  readonly accounts: Accounts | undefined;
+  /** Makes accounts for those who ask for one; undefined where nobody may. */
+  readonly signUp: SignUp | undefined;
   /** Gives tokens for V2; undefined where nobody needs one, or another service does. */
   readonly tokens: { readonly service: TokenService; readonly name: string } | undefined;
   close(): Promise<void>;
@@ -44,6 +46,8 @@ export interface AccessControlParts {
   readonly registry: Registry;
   readonly clientOf: (request: Pick<IncomingMessage, "headers" | "socket">) => Client;
   readonly log: Log;
+  /** Counts failed logins, of all processes of the server. */
+  readonly attempts: FailureCount;
 }
 
 /** Whether anybody is asked who they are: by accounts, by another service's tokens, or by certificates. */
@@ -70,7 +74,7 @@ export async function openAccessControl(settings: Settings, parts: AccessControl
     access,
     doorkeeper: new Doorkeeper({ access, audit: noAudit }),
     v1: withoutAccounts(publicKey ? privilegedV1(decisions, publicKey) : decisions, parts.registry.repositories),
-    accounts: undefined,
+    signUp: undefined,
     tokens: undefined,
     close: async () => {
       await Promise.resolve();
@@ -80,7 +84,7 @@ export async function openAccessControl(settings: Settings, parts: AccessControl
 
 async function controlled(
   settings: Settings,
-  { folder, driver, clientOf, log }: AccessControlParts,
+  { folder, driver, clientOf, log, attempts }: AccessControlParts,
   privileged: (access: Access) => Access,
 ): Promise<AccessControl> {
   const { auth, http, public_url: publicUrl } = settings;
@@ -96,7 +100,7 @@ async function controlled(
   const accounts =
     auth?.htpasswd === undefined
       ? undefined
-      : await openAccounts({ ...auth, htpasswd: auth.htpasswd }, { folder, driver, log });
+      : await openAccounts({ ...auth, htpasswd: auth.htpasswd }, { folder, driver, log, attempts });
   const access = privileged(
     new ControlledAccess({
       rules,
@@ -115,12 +119,18 @@ async function controlled(
     access,
     doorkeeper,
     v1: new V1Accounts({ doorkeeper, tokens, owners: new ImageOwners({ driver, documents }), accounts }),
-    accounts,
+    signUp: auth?.signup === true ? accounts && signingUp(accounts, clientOf) : undefined,
     tokens: foreign ? undefined : { service: new TokenService({ tokens, rules, accounts }), name },
     close: async () => {
       await accounts?.close();
       auditLog.close();
     },
+  };
+}
+
+function signingUp(accounts: Accounts, clientOf: AccessControlParts["clientOf"]): SignUp {
+  return async ({ req }, name, password) => {
+    await accounts.create(name, password, clientOf(req).address);
   };
 }
 

@@ -6,6 +6,7 @@ import { openSearchIndex } from "../drivers/search/index.ts";
 import type { Coherence } from "../drivers/storage/coherence.ts";
 import { invalidWatch } from "../drivers/storage/watches.ts";
 import { health, type HealthCheck } from "./admin/health.ts";
+import type { FailureCount } from "./accounts/attempts.ts";
 import { isControlled, openAccessControl, type AccessControl } from "./access-control.ts";
 import type { Settings } from "./config/schema.ts";
 import { Events } from "./registry/events.ts";
@@ -29,7 +30,6 @@ import { createRegistry, type Registry } from "./registry/registry.ts";
 import type { App } from "./run.ts";
 import { openStore, translateStorageErrors, type Store } from "./store.ts";
 import { renderV1, v1, v1Headers } from "./v1/index.ts";
-import type { SignUp } from "./v1/parts.ts";
 import { renderV2 } from "./v2/answer.ts";
 import { HotAnswers } from "./v2/hot.ts";
 import { isV2Path, v2, v2Headers } from "./v2/index.ts";
@@ -56,6 +56,8 @@ export interface AppEnvironment {
   readonly turns: Turns;
   /** The other processes of the server, which mirror the same. */
   readonly peers?: Peers | undefined;
+  /** Counts failed logins. */
+  readonly attempts: FailureCount;
   /** What the process may remember of the store, and how the others learn of what it changes. */
   readonly coherence: Coherence;
 }
@@ -228,7 +230,7 @@ function compose(app: Koa, parts: Parts): void {
       search,
       access: control.v1,
       hasAccounts: isControlled(settings),
-      signUp: settings.auth?.signup === true ? signingUp(control, notes) : undefined,
+      signUp: control.signUp,
       options: v1Options(settings, environment),
       services: {
         redis: store.pingCache,
@@ -237,15 +239,6 @@ function compose(app: Koa, parts: Parts): void {
         },
       },
     }),
-  );
-}
-
-function signingUp({ accounts }: AccessControl, { clientOf }: RequestLogOptions): SignUp | undefined {
-  return (
-    accounts &&
-    (async ({ req }, name, password) => {
-      await accounts.create(name, password, clientOf(req).address);
-    })
   );
 }
 

@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { availableParallelism } from "node:os";
 import type { Claim, Member } from "../drivers/storage/claim.ts";
 import { alone, type Coherence } from "../drivers/storage/coherence.ts";
+import { Attempts, type FailureCount } from "./accounts/attempts.ts";
 import { coherenceOf, logOthers, type Companions } from "./coherence.ts";
 import type { Log } from "./log.ts";
 import { KeyedLock, type Turns } from "./registry/keyed-lock.ts";
@@ -34,6 +35,7 @@ export interface AppContext {
   readonly turns: Turns;
   /** The other processes of the server, where there are some. */
   readonly peers?: Peers | undefined;
+  readonly attempts: FailureCount;
 }
 
 /** How to run. `stop` ends it in order, as the first signal does; `cut` at once, as the second one may. */
@@ -68,9 +70,9 @@ export async function runServer(options: RunOptions): Promise<number> {
   if (cluster.isWorker) {
     return await asWorker(
       { stop, cut },
-      async ({ group, slot, companions, turns, metrics, peers, ...signals }, ready) => {
+      async ({ group, slot, companions, turns, attempts, metrics, peers, ...signals }, ready) => {
         const worker = { ...options, ...signals, log: log.child({ worker: slot }), onListening: ready };
-        await serve(worker, { group, slot }, { companions, turns, metrics, peers });
+        await serve(worker, { group, slot }, { companions, turns, attempts, metrics, peers });
       },
     );
   }
@@ -78,7 +80,11 @@ export async function runServer(options: RunOptions): Promise<number> {
   const workers = options.workers === "auto" ? availableParallelism() : options.workers;
   if (workers > 1) return await superviseMeasured({ ...options, cut, workers });
   const single = { ...options, cut, onListening: (url: string) => onListening?.(url) };
-  await serve(single, { group: randomUUID(), slot: 0 }, { companions: alone, turns: new KeyedLock() });
+  await serve(
+    single,
+    { group: randomUUID(), slot: 0 },
+    { companions: alone, turns: new KeyedLock(), attempts: new Attempts() },
+  );
   return 0;
 }
 
@@ -123,6 +129,7 @@ interface Others {
   readonly companions: Companions;
   readonly turns: Turns;
   readonly peers?: Peers;
+  readonly attempts: FailureCount;
   /** Who is told what this process counts, where another shows it. */
   readonly metrics?: Pick<MetricsAnswering, "tell">;
 }
@@ -170,13 +177,13 @@ async function serve(
 async function open(
   { createApp, claim, log }: Pick<ServeOptions, "createApp" | "claim" | "log">,
   member: Member,
-  { companions, turns, peers }: Others,
+  { companions, turns, attempts, peers }: Others,
 ): Promise<App> {
   const held = await claim(member);
   const isFirst = member.slot === 0;
   if (held && isFirst) logOthers(held, log);
   try {
-    const app = await createApp({ isFirst, log, coherence: coherenceOf(held, companions), turns, peers });
+    const app = await createApp({ isFirst, log, coherence: coherenceOf(held, companions), turns, attempts, peers });
     return {
       handler: app.handler,
       metrics: app.metrics,

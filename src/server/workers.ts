@@ -5,6 +5,7 @@ import type { Log } from "./log.ts";
 import { FetchDesk, WorkerFetches, type FetchLine } from "./worker-fetches.ts";
 import { Announcer, Exchange, type Line } from "./worker-coherence.ts";
 import { MetricsAnswering, type MetricsGathering, type MetricsLine } from "./worker-metrics.ts";
+import { AttemptCounting, WorkerAttempts, type AttemptLine } from "./worker-attempts.ts";
 import { TurnTaking, WorkerTurns, type TurnLine } from "./worker-turns.ts";
 
 /** What the supervising process needs to know. Times in seconds. */
@@ -25,6 +26,7 @@ export interface Assignment {
   readonly slot: number;
   readonly companions: Announcer;
   readonly turns: WorkerTurns;
+  readonly attempts: WorkerAttempts;
   readonly metrics: MetricsAnswering;
   readonly peers: WorkerFetches;
   readonly stop: AbortSignal;
@@ -69,6 +71,7 @@ export async function asWorker(
   };
   const companions = new Announcer(send);
   const turns = new WorkerTurns(send);
+  const attempts = new WorkerAttempts(send);
   const metrics = new MetricsAnswering(send);
   const peers = new WorkerFetches(send);
   try {
@@ -76,6 +79,7 @@ export async function asWorker(
       worker.on("message", (message: unknown) => {
         companions.receive(message);
         turns.receive(message);
+        attempts.receive(message);
         metrics.receive(message);
         peers.receive(message);
         if (isMessage(message, "begin")) resolve({ group: message.group ?? "", slot: message.slot ?? 0 });
@@ -88,6 +92,7 @@ export async function asWorker(
       ...place,
       companions,
       turns,
+      attempts,
       metrics,
       peers,
       stop: AbortSignal.any([signals.stop, stop.signal]),
@@ -127,6 +132,7 @@ class Supervisor {
   readonly #exchange = new Exchange();
   readonly #turns = new TurnTaking();
   readonly #fetches = new FetchDesk();
+  readonly #attempts = new AttemptCounting();
   #served = false;
   #stopping = false;
   #exitCode = 0;
@@ -158,6 +164,7 @@ class Supervisor {
       this.#exchange.receive(line, message);
       this.#turns.receive(line, message);
       this.#fetches.receive(line, message);
+      this.#attempts.receive(line, message);
       this.#options.gathering?.receive(message);
       if (isMessage(message, "hello")) {
         this.#exchange.join(line);
@@ -178,6 +185,7 @@ class Supervisor {
       this.#exchange.leave(line);
       this.#turns.leave(line);
       this.#fetches.leave(line);
+      this.#attempts.leave(line);
       this.#options.gathering?.leave(line);
       delete slot.worker;
       this.#ended(slot, code, signal);
@@ -266,7 +274,7 @@ function tell(worker: Worker, message: object): void {
   if (worker.isConnected()) worker.send(message);
 }
 
-function lineTo(worker: Worker): Line & TurnLine & FetchLine & MetricsLine {
+function lineTo(worker: Worker): Line & TurnLine & AttemptLine & FetchLine & MetricsLine {
   return {
     send: (message: object) => {
       tell(worker, message);

@@ -1,4 +1,5 @@
 import { alone, amongStrangers } from "../../src/drivers/storage/coherence.ts";
+import { Attempts } from "../../src/server/accounts/attempts.ts";
 import { createApp } from "../../src/server/app.ts";
 import { settingsOf, type SettingsInput } from "../../src/server/config/schema.ts";
 import { createLog } from "../../src/server/log.ts";
@@ -35,6 +36,7 @@ export async function startRegistry(settings: Partial<SettingsInput> = {}): Prom
     debug: {},
     // Tests change files behind its back, and let others do so.
     turns: new KeyedLock(),
+    attempts: new Attempts(),
     coherence: settings.storage === "local" ? amongStrangers : alone,
     log: createLog({ level: whole.loglevel, destination: { write: (line) => log.push(line) } }),
   });

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import type { StorageDriver } from "../../drivers/storage/driver.ts";
 import type { Log } from "../log.ts";
 import { AccountFiles, type AccountSettings } from "./account-files.ts";
+import type { FailureCount } from "./attempts.ts";
 import { FileAccounts } from "./file-accounts.ts";
 import { Hashing } from "./hashing.ts";
 import { KeyStore } from "./key-store.ts";
@@ -59,6 +60,7 @@ export interface AccountsEnvironment {
   /** The store, where API keys are. */
   readonly driver: StorageDriver;
   readonly log: Pick<Log, "error">;
+  readonly attempts: FailureCount;
 }
 
 /**
@@ -66,7 +68,7 @@ export interface AccountsEnvironment {
  * read; later changes of the files are seen within a second, and what can't be read of them is logged and changes nothing.
  */
 export async function openAccounts(settings: AccountSettings, environment: AccountsEnvironment): Promise<Accounts> {
-  const { folder, driver, log } = environment;
+  const { folder, driver, log, attempts } = environment;
   const files = await AccountFiles.open(settings, {
     folder,
     onFault: (err) => {
@@ -74,5 +76,5 @@ export async function openAccounts(settings: AccountSettings, environment: Accou
     },
   });
   const path = resolve(folder, settings.htpasswd);
-  return new FileAccounts({ path, files, keys: new KeyStore(driver), hashing: new Hashing() });
+  return new FileAccounts({ path, files, keys: new KeyStore(driver), hashing: new Hashing(), attempts });
 }

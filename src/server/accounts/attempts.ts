@@ -35,11 +35,22 @@ export interface Attempt {
   end(succeeded: boolean): void;
 }
 
+/** Counts failed logins. */
+export interface FailureCount {
+  /** Begins an attempt. Rejects with TOOMANYREQUESTS when too many have failed. */
+  begin(name: string, address: string): Attempt | Promise<Attempt>;
+}
+
+/** The rejection of who has failed too often, until they may try again. */
+export function tooManyFailures(seconds: number): RegistryError {
+  return new RegistryError("TOOMANYREQUESTS", { detail: "too many failed logins", retryAfter: Math.ceil(seconds) });
+}
+
 /**
  * Slows down those who try passwords. Who guesses at an account from elsewhere does not lock out its user, who has logged
  * in from their own address before: only what fails there counts for them.
  */
-export class Attempts {
+export class Attempts implements FailureCount {
   readonly #pairs: Buckets;
   readonly #addresses: Buckets;
   readonly #accounts: Buckets;
@@ -63,9 +74,7 @@ export class Attempts {
           [this.#accounts, name],
         ];
     const seconds = Math.max(...counted.map(([buckets, key]) => buckets.wait(key)));
-    if (seconds > 0) {
-      throw new RegistryError("TOOMANYREQUESTS", { detail: "too many failed logins", retryAfter: Math.ceil(seconds) });
-    }
+    if (seconds > 0) throw tooManyFailures(seconds);
     for (const [buckets, key] of counted) buckets.take(key);
     return {
       isKnown,

@@ -5,7 +5,7 @@ import { assertAcceptable, addUser } from "./user-list.ts";
 import type { AccountFiles, Directory } from "./account-files.ts";
 import type { Account, Accounts, KeyLimits } from "./accounts.ts";
 import { isKey, keyId } from "./api-key.ts";
-import { Attempts, type Allowances } from "./attempts.ts";
+import type { FailureCount } from "./attempts.ts";
 import { groupsWith } from "./group-file.ts";
 import { usualCost } from "./hash-scheme.ts";
 import type { Asker, Hashing } from "./hashing.ts";
@@ -19,7 +19,7 @@ export interface AccountParts {
   readonly files: AccountFiles;
   readonly keys: KeyStore;
   readonly hashing: Hashing;
-  readonly allowances?: Allowances;
+  readonly attempts: FailureCount;
 }
 
 /** So many logins are kept in mind, and for so many milliseconds. */
@@ -34,7 +34,6 @@ const longestName = 255;
 /** Accounts of an htpasswd file and API keys. */
 export class FileAccounts implements Accounts {
   readonly #parts: AccountParts;
-  readonly #attempts: Attempts;
   /** Logins are kept by a code of this process, never as what was typed. */
   readonly #secret = randomBytes(32).toString("hex");
   readonly #right = new LRUCache<string, true>({ max: mostKept, ttl: rightMilliseconds });
@@ -43,7 +42,6 @@ export class FileAccounts implements Accounts {
 
   constructor(parts: AccountParts) {
     this.#parts = parts;
-    this.#attempts = new Attempts(parts.allowances);
   }
 
   async verify(name: string, password: string, address: string): Promise<Account | undefined> {
@@ -89,10 +87,10 @@ export class FileAccounts implements Accounts {
 
   async create(name: string, password: string, address: string): Promise<void> {
     assertAcceptable({ name, password });
-    const { files, hashing, keys, path } = this.#parts;
+    const { files, hashing, keys, path, attempts } = this.#parts;
     if ((await files.current()).users.has(name)) throw new RegistryError("ACCOUNT_EXISTS");
     const lane = network(address);
-    this.#attempts.begin(name, lane);
+    await attempts.begin(name, lane);
     const hash = await hashing.hash(password, usualCost, { lane, isKnown: false });
     // Keys of somebody who had that name before are not theirs.
     await keys.removeOf(name);
@@ -113,7 +111,7 @@ export class FileAccounts implements Accounts {
   ): Promise<KeyLimits | "none" | undefined> {
     // Who has been found right a moment ago does not wait for those who guess beside them.
     const wasRight = this.#right.has(login);
-    const attempt = wasRight ? undefined : this.#attempts.begin(name, lane);
+    const attempt = wasRight ? undefined : await this.#parts.attempts.begin(name, lane);
     try {
       const id = keyId(check.password);
       const limits =

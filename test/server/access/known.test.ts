@@ -10,6 +10,7 @@ import { Rules } from "../../../src/server/access/rules.ts";
 import { operatorKey } from "../../../src/server/access/token-keys.ts";
 import { Tokens } from "../../../src/server/access/tokens.ts";
 import { openAccounts, type Accounts } from "../../../src/server/accounts/accounts.ts";
+import { Attempts } from "../../../src/server/accounts/attempts.ts";
 import { keyHash, newKey } from "../../../src/server/accounts/api-key.ts";
 import { KeyStore } from "../../../src/server/accounts/key-store.ts";
 import { hashed } from "../../../src/server/accounts/password-hash.ts";
@@ -35,7 +36,8 @@ describe("who is known at once", function () {
   beforeEach(async () => {
     await writeUsers(users.join(""));
     driver = openMemory();
-    accounts = await openAccounts({ htpasswd: "users" }, { folder, driver, log: { error: () => undefined } });
+    const log = { error: () => undefined };
+    accounts = await openAccounts({ htpasswd: "users" }, { folder, driver, log, attempts: new Attempts() });
     const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
     tokens = new Tokens({ keys: await operatorKey(privateKey), service: "registry" });
     access = new ControlledAccess({

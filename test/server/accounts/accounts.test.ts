@@ -6,7 +6,7 @@ import type { StorageDriver } from "../../../src/drivers/storage/driver.ts";
 import { openAccounts, type Accounts } from "../../../src/server/accounts/accounts.ts";
 import { AccountFiles, type AccountSettings } from "../../../src/server/accounts/account-files.ts";
 import { keyHash, newKey } from "../../../src/server/accounts/api-key.ts";
-import type { Allowances } from "../../../src/server/accounts/attempts.ts";
+import { Attempts, type Allowances } from "../../../src/server/accounts/attempts.ts";
 import { FileAccounts } from "../../../src/server/accounts/file-accounts.ts";
 import { Hashing } from "../../../src/server/accounts/hashing.ts";
 import { KeyStore, type StoredKey } from "../../../src/server/accounts/key-store.ts";
@@ -51,7 +51,7 @@ describe("accounts", function () {
     const files = await AccountFiles.open(settings, { folder, onFault, interval: 20 });
     const path = join(folder, settings.htpasswd);
     const keys = new KeyStore(driver, 20);
-    return new FileAccounts({ path, files, keys, hashing, ...(allowances && { allowances }) });
+    return new FileAccounts({ path, files, keys, hashing, attempts: new Attempts(allowances) });
   };
   const codeOf = async (promise: Promise<unknown>): Promise<unknown> =>
     await promise.then(
@@ -91,7 +91,7 @@ describe("accounts", function () {
     const log: object[] = [];
     const opened = await openAccounts(
       { htpasswd: "users" },
-      { folder, driver, log: { error: (facts) => log.push(facts) } },
+      { folder, driver, attempts: new Attempts(), log: { error: (facts) => log.push(facts) } },
     );
     expect(await opened.verify("bob", "bobs password", here)).to.deep.equal({ name: "bob", groups: [] });
     await writeUsers("nonsense");
