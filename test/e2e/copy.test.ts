@@ -6,7 +6,7 @@ import { pullImage, pushImage, sampleLayer } from "../support/bridged-registry.t
 import { ContainerTools, needsContainerTools } from "../support/container-tools.ts";
 import { writeMultiPlatformImage } from "../support/image-layout.ts";
 import { fingerprints, oldStore, writeStore, type OldStore, type OldTag } from "../support/old-store.ts";
-import { removeFolder, temporaryFolder, uncovered, until } from "../support/program.ts";
+import { removeFolder, temporaryFolder, until } from "../support/program.ts";
 import { RadosGateway } from "../support/radosgw.ts";
 import { seededRandom } from "../support/random.ts";
 import { RegistryProcess } from "../support/registry-process.ts";
@@ -155,14 +155,14 @@ describe("copying a store", function () {
         for (let round = rounds++; round < kills; round = rounds++) {
           const path = target(`killed-${round}`);
           const config = await configure(local(source.store), local(path), `killed-${round}`);
-          const program = beginCopy(config, [], uncovered);
+          const program = beginCopy(config);
           await until("the copy to begin", async () => !program.running || (await readdir(path)).length > 0);
           await new Promise((resolve) => setTimeout(resolve, random(duration * 0.6)));
           if ((await program.stop("SIGKILL")) === "SIGKILL") cut++;
           await mkdir(path, { recursive: true });
           const left = (await objectsOf(path)).length;
           if (left > 0 && left < expected.length) partly++;
-          expect(await beginCopy(config, [], uncovered).exited).to.equal(0);
+          expect(await beginCopy(config).exited).to.equal(0);
           expect(await objectsOf(path), `round ${round}, killed with ${left} objects`).to.deep.equal(expected);
           await removeFolder(path);
         }

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { uncovered } from "./program.ts";
 
 /** Where and with what a command runs. */
 export interface CommandOptions {
@@ -9,8 +10,8 @@ export interface CommandOptions {
 
 /** Runs a program to its end and answers what it wrote on stdout; fails with all that it wrote when it fails. */
 export async function command(program: string, args: readonly string[], options: CommandOptions = {}): Promise<string> {
-  const { input = "", ...rest } = options;
-  const child = spawn(program, args, { ...rest, stdio: ["pipe", "pipe", "pipe"] });
+  const { input = "", cwd } = options;
+  const child = spawn(program, args, { cwd, env: uncovered(options.env), stdio: ["pipe", "pipe", "pipe"] });
   const written = { stdout: "", stderr: "" };
   child.stdout.setEncoding("utf8").on("data", (text: string) => (written.stdout += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (written.stderr += text));

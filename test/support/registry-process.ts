@@ -1,7 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { freePort, Program, removeFolder, temporaryFolder, uncovered } from "./program.ts";
+import { freePort, Program, removeFolder, temporaryFolder } from "./program.ts";
 import { V1Client, type V1ClientOptions } from "./v1-client.ts";
 
 const bin = fileURLToPath(new URL("../../bin/registryctl.js", import.meta.url));
@@ -69,7 +69,7 @@ export class RegistryProcess {
     this.#program = new Program(process.execPath, [bin, "serve", "--config", this.configFile, "--flavor", "e2e"], {
       cwd: this.folder,
       env: {
-        ...uncovered,
+        ...process.env,
         NODE_OPTIONS: `--import=${monitor}`,
         LOOP_MONITOR_FILE: join(this.folder, "loop-delay"),
       },

@@ -6,7 +6,7 @@ import { openSearchIndex } from "../../../src/drivers/search/index.ts";
 import type { SearchEntry, SearchIndex } from "../../../src/drivers/search/search-index.ts";
 import { needs } from "../../support/needs.ts";
 import { PostgresServer, postgresPrograms } from "../../support/postgres.ts";
-import { Program, removeFolder, temporaryFolder, uncovered, until } from "../../support/program.ts";
+import { Program, removeFolder, temporaryFolder, until } from "../../support/program.ts";
 
 const letters = ["a", "b", "c"];
 const script = fileURLToPath(new URL("fixtures/busy-process.ts", import.meta.url));
@@ -29,7 +29,7 @@ describe("several processes with one search index", () => {
     }
   };
   const start = (databaseUrl: string, letter: string) =>
-    new Program(process.execPath, ["--import=tsx", script, storage, databaseUrl, letter], { env: uncovered });
+    new Program(process.execPath, ["--import=tsx", script, storage, databaseUrl, letter]);
 
   /** All three fill and change at once, from an empty database; then the index holds what the storage holds. */
   const race = async (databaseUrl: string) => {

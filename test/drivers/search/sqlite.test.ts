@@ -4,7 +4,7 @@ import { expect } from "chai";
 import Libsql from "libsql";
 import { SearchIndexError } from "../../../src/drivers/search/errors.ts";
 import { openSearchIndex } from "../../../src/drivers/search/index.ts";
-import { Program, removeFolder, temporaryFolder, uncovered } from "../../support/program.ts";
+import { Program, removeFolder, temporaryFolder } from "../../support/program.ts";
 
 describe("a search index in an SQLite file", () => {
   let folder: string;
@@ -150,9 +150,7 @@ describe("a search index in an SQLite file", () => {
       await index.ping();
       console.log(before, loaded());
       await index.close();`;
-    const child = new Program(process.execPath, ["--import=tsx", "--input-type=module", "--eval", program], {
-      env: uncovered,
-    });
+    const child = new Program(process.execPath, ["--import=tsx", "--input-type=module", "--eval", program]);
     expect(await child.exited, child.output).to.equal(0);
     expect(child.output).to.equal("false true\n");
   });
