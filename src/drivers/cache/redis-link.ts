@@ -38,6 +38,8 @@ export class RedisLink {
   #reason: Error | undefined;
   #reported: "up" | "down" | undefined;
   #watchdog: NodeJS.Timeout | undefined;
+  /** Told when the connection is up again. */
+  #waiting: (() => void)[] = [];
   #settle: () => void = () => undefined;
   readonly #settled = new Promise<void>((resolve) => (this.#settle = resolve));
 
@@ -84,6 +86,23 @@ export class RedisLink {
     }
   }
 
+  /** Whether commands are tried. */
+  get isUp(): boolean {
+    return this.#up;
+  }
+
+  /** Resolves when commands are tried again after a greeting; to false when that takes longer than so many milliseconds. */
+  async isBack(within: number): Promise<boolean> {
+    if (this.#up) return true;
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#waiting.push(resolve);
+      timer = setTimeout(resolve, within);
+    });
+    clearTimeout(timer);
+    return this.#up;
+  }
+
   /** Something has happened that Redis should have been told of: it is believed again after a new greeting. */
   distrust(): void {
     this.#distrusted += 1;
@@ -106,6 +125,7 @@ export class RedisLink {
     this.#reported = "down";
     this.#reason = undefined;
     this.#lost(new Error("closed"));
+    this.#tellWaiting();
     this.#redis.disconnect();
   }
 
@@ -125,6 +145,7 @@ export class RedisLink {
     if (connection !== this.#connection) return;
     clearTimeout(this.#watchdog);
     this.#up = true;
+    this.#tellWaiting();
     this.#reason = undefined;
     this.#failures = 0;
     this.#report("up", `${this.#where} answers again: the cache is used`);
@@ -159,6 +180,12 @@ export class RedisLink {
     this.#up = false;
     this.#reason ??= reason;
     this.#report("down", `${this.#where} does not answer (${this.#reason.message}): going on without the cache`);
+  }
+
+  #tellWaiting(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const tell of waiting) tell();
   }
 
   #pause(): number {

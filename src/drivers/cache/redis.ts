@@ -14,6 +14,8 @@ export interface RedisOptions {
   readonly patience?: number;
   /** How long a value is kept at most. */
   readonly keep?: number;
+  /** How long a change waits for the connection to come back that was lost while it was announced. */
+  readonly recovery?: number;
 }
 
 /**
@@ -23,8 +25,8 @@ export interface RedisOptions {
  * and a missing epoch is made anew, which forgets everything.
  *
  * Changes that Redis was not told of (it was away, or its answer was lost) would leave old copies behind. So every new
- * connection begins with a new epoch, and a connection that has lost a command is given up. What is left: while one
- * server can't reach a Redis that others can, or dies in the middle of a change, the others may see a copy that is
+ * connection begins with a new epoch, and a connection that has lost a command is given up. A change whose announcement was
+ * lost waits a moment for the next connection, so that others see it however slow Redis is. What is left: while one server can't reach a Redis that others can, or dies in the middle of a change, the others may see a copy that is
  * older than the truth for as long as values are kept: a minute.
  */
 export function openRedis(settings: RedisSettings, options: RedisOptions = {}): Cache {
@@ -80,13 +82,15 @@ class RedisCache implements Cache {
   readonly #link: RedisLink;
   readonly #prefix: string;
   readonly #keep: number;
+  readonly #recovery: number;
 
   constructor(
     settings: RedisSettings,
-    { onState, prefix = "registryctl", patience = 50, keep = 60_000 }: RedisOptions,
+    { onState, prefix = "registryctl", patience = 50, keep = 60_000, recovery = 1_000 }: RedisOptions,
   ) {
     this.#prefix = `${prefix}:`;
     this.#keep = keep;
+    this.#recovery = recovery;
     this.#link = new RedisLink(settings, {
       patience,
       onState: onState ?? (() => undefined),
@@ -108,7 +112,12 @@ class RedisCache implements Cache {
 
   async change(key: string): Promise<CacheChange> {
     const token = randomUUID();
-    await this.#announce(changeScript, key, token, changeTime);
+    const wasUp = this.#link.isUp;
+    const isTold = await this.#announce(changeScript, key, token, changeTime);
+    // Others may have the old value until there is a new epoch; after that it may be announced as before.
+    if (!isTold && wasUp && (await this.#link.isBack(this.#recovery))) {
+      await this.#announce(changeScript, key, token, changeTime);
+    }
     return {
       done: async (value) => {
         const known = value === undefined ? [] : [Buffer.from(value), this.#keep];
@@ -129,9 +138,10 @@ class RedisCache implements Cache {
     return await this.#link.command("EVAL", script, 0, this.#prefix, ...values);
   }
 
-  /** Runs what Redis must not miss: when it does, it may not be believed any more. */
-  async #announce(script: string, ...values: readonly (string | number | Buffer)[]): Promise<void> {
+  /** Runs what Redis must not miss: when it does, it may not be believed any more. Answers whether it did not. */
+  async #announce(script: string, ...values: readonly (string | number | Buffer)[]): Promise<boolean> {
     const answer = await this.#run(script, ...values);
     if (answer === undefined) this.#link.distrust();
+    return answer !== undefined;
   }
 }

@@ -5,6 +5,7 @@ import { describeCache } from "../../support/cache-conformance.ts";
 import { freePort, until } from "../../support/program.ts";
 import { RedisServer } from "../../support/redis.ts";
 import { rejection } from "../../support/storage-content.ts";
+import { TcpProxy } from "../../support/tcp-proxy.ts";
 
 let shared: RedisServer | undefined;
 
@@ -60,7 +61,7 @@ describe("a Redis cache", function () {
 
   it("does not speak when all is well", async () => {
     const cache = open();
-    await cache.ping();
+    await answers(cache);
     await put(cache, "key", "content");
     expect(await text(cache, "key")).to.equal("content");
     expect(messages).to.deep.equal([]);
@@ -82,7 +83,7 @@ describe("a Redis cache", function () {
 
   it("keeps everything below its prefix and for a limited time", async () => {
     const cache = open(undefined, { prefix: "mine", keep: 12_345 });
-    await cache.ping();
+    await answers(cache);
     await put(cache, "key", "content");
     const keys = (await server.send("KEYS", "mine*")).match(/mine\S*/g) ?? [];
     const value = keys.find((key) => key.includes(":value:key")) ?? "";
@@ -105,7 +106,7 @@ describe("a Redis cache", function () {
 
   it("waits for one lost answer only, when Redis hangs, and comes back with it", async () => {
     const cache = open();
-    await cache.ping();
+    await answers(cache);
     await put(cache, "key", "content");
     server.freeze();
     expect(await cache.read("key")).to.deep.equal({});
@@ -125,7 +126,7 @@ describe("a Redis cache", function () {
 
   it("does not believe what it finds after it missed a change", async () => {
     const [here, there] = [open(), open()];
-    for (const cache of [here, there]) await cache.ping();
+    for (const cache of [here, there]) await answers(cache);
     await put(here, "key", "old");
     await put(here, "other", "unchanged");
     server.freeze();
@@ -137,9 +138,30 @@ describe("a Redis cache", function () {
     expect(await text(there, "other")).to.equal(undefined);
   });
 
+  it("lets a change go on when nobody can see the old value any more, where its announcement was lost on the way", async () => {
+    const proxy = await TcpProxy.start(server.settings.port);
+    try {
+      const there = open();
+      const here = open({ ...server.settings, port: proxy.port }, { recovery: 30_000 });
+      for (const cache of [here, there]) await answers(cache);
+      await put(here, "key", "old");
+      proxy.mode = "silent";
+      const changing = here.change("key");
+      await until("the connection is given up", () => messages.length > 0);
+      expect(await text(there, "key")).to.equal("old");
+      proxy.calm();
+      const change = await changing;
+      expect((await there.read("key")).value).to.equal(undefined);
+      await change.done(Buffer.from("new"));
+      expect(await text(there, "key")).to.equal("new");
+    } finally {
+      await proxy.stop();
+    }
+  });
+
   it("does not believe a Redis that comes back with data of another time", async () => {
     const cache = open();
-    await cache.ping();
+    await answers(cache);
     await put(cache, "key", "old");
     await server.saveAndStop();
     await until("the loss to be noticed", () => messages.length === 1);
@@ -151,16 +173,16 @@ describe("a Redis cache", function () {
 
   it("does not believe what an earlier process left", async () => {
     const earlier = open();
-    await earlier.ping();
+    await answers(earlier);
     await put(earlier, "key", "old");
     const cache = open();
-    await cache.ping();
+    await answers(cache);
     expect(await text(cache, "key")).to.equal(undefined);
   });
 
   it("forgets everything when Redis has evicted the epoch, and nothing worse", async () => {
     const cache = open();
-    await cache.ping();
+    await answers(cache);
     await put(cache, "key", "content");
     const reader = await cache.read("elsewhere");
     const change = await cache.change("changing");
@@ -174,7 +196,7 @@ describe("a Redis cache", function () {
 
   it("goes on without a Redis that has no room, and uses it again when it has", async () => {
     const cache = open();
-    await cache.ping();
+    await answers(cache);
     await server.send("CONFIG", "SET", "maxmemory-policy", "noeviction");
     await server.send("CONFIG", "SET", "maxmemory", "1");
     try {
@@ -193,7 +215,7 @@ describe("a Redis cache", function () {
     const fresh = open();
     await fresh.close();
     const used = open();
-    await used.ping();
+    await answers(used);
     await used.close();
     expect(await used.read("key")).to.deep.equal({});
     expect(String(await rejection(used.ping()))).to.contain("closed");

@@ -182,7 +182,8 @@ describe("cached storage", () => {
 
     beforeEach(async function () {
       server = await RedisServer.start(this);
-      caches = [1, 2, 3].map(() => openRedis(server.settings));
+      // On a busy machine Redis may take long: a change waits until it is told, as only then nobody sees what was before.
+      caches = [1, 2, 3].map(() => openRedis(server.settings, { recovery: 30_000 }));
       for (const cache of caches) await cache.ping();
     });
 
