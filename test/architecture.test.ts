@@ -35,7 +35,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     "drivers/search/search-index.ts",
   ],
   "drivers/": ["drivers/option.ts"],
-  "drivers/storage/": ["drivers/option.ts", "drivers/module.ts", "drivers/cache/cache.ts"],
+  "drivers/storage/": ["drivers/option.ts", "drivers/http.ts", "drivers/module.ts", "drivers/cache/cache.ts"],
   "drivers/search/": ["drivers/option.ts", "drivers/module.ts"],
   "drivers/cache/": ["drivers/option.ts"],
   "drivers/report/": ["drivers/option.ts"],

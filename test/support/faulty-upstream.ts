@@ -1,7 +1,10 @@
 import { once } from "node:events";
 import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { readFile } from "node:fs/promises";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Readable } from "node:stream";
+import type { Certificate } from "./certificate.ts";
 
 /** What becomes of an answer's body: held back after so many bytes, cut there, or with its last byte another. */
 type Fault = { readonly holdAt: number } | { readonly cutAt: number; times: number } | { readonly corrupt: true };
@@ -30,19 +33,24 @@ export class FaultyUpstream {
   /** Bytes of bodies that were passed on so far. */
   passed = 0;
   readonly #server: Server;
+  readonly #protocol: "http" | "https";
   readonly #target: URL;
   #release: () => void = () => undefined;
   #released: Promise<void> = Promise.resolve();
 
-  private constructor(target: string) {
+  private constructor(target: string, tls: { readonly cert: Buffer; readonly key: Buffer } | undefined) {
     this.#target = new URL(target);
-    this.#server = createServer((incoming, outgoing) => {
+    this.#protocol = tls ? "https" : "http";
+    const handler = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
       void this.#pass(incoming, outgoing);
-    });
+    };
+    this.#server = tls ? createTlsServer(tls, handler) : createServer(handler);
   }
 
-  static async start(target: string): Promise<FaultyUpstream> {
-    const upstream = new FaultyUpstream(target);
+  /** With a certificate it speaks TLS. */
+  static async start(target: string, tls?: Certificate): Promise<FaultyUpstream> {
+    const files = tls && { cert: await readFile(tls.certificate), key: await readFile(tls.key) };
+    const upstream = new FaultyUpstream(target, files);
     await upstream.listen(0);
     return upstream;
   }
@@ -58,7 +66,7 @@ export class FaultyUpstream {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.port}`;
+    return `${this.#protocol}://127.0.0.1:${this.port}`;
   }
 
   /** How often something was asked for whose line this is a part of. */

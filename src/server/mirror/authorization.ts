@@ -1,6 +1,7 @@
 import { LRUCache } from "lru-cache";
 import { isObject, parseJson } from "../registry/documents.ts";
-import { discard, wholeBody, type Connection } from "./connection.ts";
+import { discard } from "../../drivers/http.ts";
+import { wholeBody, type Connection } from "./connection.ts";
 import type { Credentials, Login } from "./credentials.ts";
 import { UpstreamFailure } from "./failure.ts";
 

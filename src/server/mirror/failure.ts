@@ -51,6 +51,7 @@ const reasons: Readonly<Record<string, string>> = {
   ENOTFOUND: "its name is not known (DNS)",
   EAI_AGAIN: "its name can't be looked up (DNS)",
   ECONNREFUSED: "nobody listens there",
+  EPRIVATE: "it sends us to an address that is not public",
   ECONNRESET: "the connection was cut",
   UND_ERR_SOCKET: "the connection was cut",
   DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is not trusted",

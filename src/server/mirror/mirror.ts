@@ -141,13 +141,20 @@ function milliseconds(seconds: number | undefined): number | undefined {
 }
 
 async function connect(
-  { ca, proxy }: UpstreamSettings,
+  { ca, proxy, index }: UpstreamSettings,
   { host: who }: URL,
   { folder, meter }: { readonly folder: string; readonly meter: MirrorMeter },
 ): Promise<Connection> {
   const file = ca === undefined ? undefined : resolve(folder, ca);
   try {
-    return new Connection({ who, ca: file === undefined ? undefined : await readFile(file, "utf8"), proxy, meter });
+    const others = index === undefined ? [] : [new URL(index).host];
+    return new Connection({
+      who,
+      others,
+      ca: file === undefined ? undefined : await readFile(file, "utf8"),
+      proxy,
+      meter,
+    });
   } catch (cause) {
     throw new Error(`mirroring: the certificates of ca can't be read: ${file ?? ""}`, { cause });
   }

@@ -5,7 +5,8 @@ import { listen, type RunningServer } from "../server.ts";
 import { isDigest, type Digest } from "../registry/digest.ts";
 import type { OciName } from "../registry/oci-names.ts";
 import type { BlobFetch } from "./blob-fetch.ts";
-import { Connection, discard, headerOf, type Answer } from "./connection.ts";
+import { discard } from "../../drivers/http.ts";
+import { Connection, headerOf, type Answer } from "./connection.ts";
 import { UpstreamFailure } from "./failure.ts";
 
 /** The other processes of this server, which mirror the same. */
@@ -28,7 +29,7 @@ export class PeerDesk {
   readonly #peers: Peers;
   readonly #server: RunningServer;
   readonly #secret: string;
-  readonly #connection = new Connection({ who: "another process of this server" });
+  readonly #connection = new Connection({ who: "127.0.0.1" });
 
   private constructor(peers: Peers, server: RunningServer, secret: string) {
     this.#peers = peers;

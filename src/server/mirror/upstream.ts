@@ -2,7 +2,8 @@ import type { Log } from "../log.ts";
 import { parseDigest, type Digest } from "../registry/digest.ts";
 import { isObject, parseJson } from "../registry/documents.ts";
 import { Authorization } from "./authorization.ts";
-import { discard, headerOf, wholeBody, type Answer, type Connection, type Question } from "./connection.ts";
+import { discard } from "../../drivers/http.ts";
+import { headerOf, sentTo, wholeBody, type Answer, type Connection, type Question } from "./connection.ts";
 import type { Credentials } from "./credentials.ts";
 import { UpstreamFailure } from "./failure.ts";
 import type { MirrorMeter } from "./meter.ts";
@@ -85,7 +86,7 @@ export class Upstream {
     const answer = await this.#ask("HEAD", name, `blobs/${digest}`, {}, asking);
     if (!answer) return undefined;
     discard(answer);
-    return Number(headerOf(answer, "content-length") ?? 0);
+    return Number(/^\d{1,15}$/.exec(headerOf(answer, "content-length") ?? "")?.[0] ?? 0);
   }
 
   /** A blob, or what follows its first `start` bytes: then the status says whether that was understood. */
@@ -100,8 +101,10 @@ export class Upstream {
       const answer = await this.#ask("GET", name, next, { accept: "application/json" }, asking);
       if (!answer) return undefined;
       const body = await wholeBody(this.who, answer);
+      const before = tags.size;
       for (const tag of tagsIn(body)) tags.add(tag);
-      next = nextPage(answer, `/v2/${name}/`);
+      // A page that has nothing new would be followed by itself, again and again.
+      next = tags.size > before ? nextPage(answer, `/v2/${name}/`) : undefined;
     }
     return [...tags].sort();
   }
@@ -140,7 +143,6 @@ export class Upstream {
       const isOurs = url.origin === this.#url.origin;
       const said = isOurs && authorization !== undefined ? { authorization } : {};
       const answer = await this.#connection.send({ ...question, url, headers: { ...question.headers, ...said } });
-      const location = [301, 302, 303, 307, 308].includes(answer.status) ? headerOf(answer, "location") : undefined;
       if (isOurs) {
         const busy = this.pace.note(answer.status, answer.headers);
         if (busy) {
@@ -148,12 +150,10 @@ export class Upstream {
           throw busy;
         }
       }
-      if (location === undefined) return answer;
+      const next = sentTo(this.who, answer, url);
+      if (!next) return answer;
       discard(answer);
-      if (count === mostRedirects || !URL.canParse(location, url.href)) throw this.#broken("redirects for ever");
-      const next = new URL(location, url);
-      if (next.protocol !== "https:" && next.protocol !== url.protocol)
-        throw this.#broken("redirects to a place without TLS");
+      if (count === mostRedirects) throw this.#broken("redirects for ever");
       url = next;
     }
   }

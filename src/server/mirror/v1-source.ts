@@ -1,6 +1,7 @@
 import { isObject, parseJson } from "../registry/documents.ts";
 import { isImageId, type ImageId } from "../registry/names.ts";
-import { discard, headerOf, wholeBody, type Answer, type Connection } from "./connection.ts";
+import { discard } from "../../drivers/http.ts";
+import { headerOf, sentTo, wholeBody, type Answer, type Connection } from "./connection.ts";
 import type { Credentials } from "./credentials.ts";
 import { UpstreamFailure } from "./failure.ts";
 
@@ -95,13 +96,13 @@ export class V1Source {
       const answer = await this.#connection.send({ method: "GET", url: to, headers });
       if (answer.status === 200) return answer;
       discard(answer);
-      const location = headerOf(answer, "location");
       if (answer.status === 404) return undefined;
-      if (answer.status < 300 || answer.status > 308 || location === undefined || !URL.canParse(location, to.href)) {
+      const next = sentTo(this.who, answer, to);
+      if (!next) {
         const isRefusal = answer.status === 401 || answer.status === 403;
         throw new UpstreamFailure(isRefusal ? "refused" : "broken", `${this.who} answers ${answer.status}`);
       }
-      to = new URL(location, to);
+      to = next;
     }
     throw new UpstreamFailure("broken", `${this.who} redirects for ever`);
   }

@@ -1,7 +1,6 @@
 import { readFile } from "node:fs/promises";
-import type { IncomingHttpHeaders } from "node:http";
-import type { Readable } from "node:stream";
 import { Agent } from "undici";
+import { keepAlive, sendHttp, type HttpAnswer, type HttpRequest } from "../../http.ts";
 import { DriverError } from "../errors.ts";
 
 /** How requests travel. */
@@ -13,31 +12,20 @@ export interface TransportOptions {
 }
 
 /** A request as it is sent. */
-export interface Sending {
-  readonly method: "GET" | "HEAD" | "PUT" | "POST" | "PATCH" | "DELETE";
-  readonly url: URL;
-  readonly headers?: Readonly<Record<string, string>>;
-  /** A stream of unknown length is sent in chunks; with `content-length` among the headers it must have that length. */
-  readonly body?: Buffer | Readable;
+export interface Sending extends Pick<HttpRequest, "method" | "url" | "headers"> {
+  readonly body?: Exclude<HttpRequest["body"], string>;
   /** The server may say nothing for ten times as long, as while it copies. */
   readonly isLong?: boolean;
 }
 
-/** The beginning of an answer, of whatever status. The body has to be read to its end or destroyed; a slow reader slows the server. */
-export interface Answer {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  readonly body: Readable;
-}
+/** The beginning of an answer, of whatever status. */
+export type Answer = HttpAnswer;
 
 /**
  * As many connections to a server as all operations that run at once may need: a read that its client is slow to take
  * holds one, so fewer would let the slow stop all others.
  */
 const connections = 384;
-
-/** Idle connections are let go of before a server does, in milliseconds: a request that meets its close is lost. */
-const keepAlive = 4_000;
 
 const patience = 10;
 
@@ -60,22 +48,11 @@ export class Transport {
   }
 
   /** Rejects with whatever kept it from an answer, and when it is closed. */
-  async send({ method, url, headers, body, isLong = false }: Sending): Promise<Answer> {
+  async send({ isLong = false, ...sending }: Sending): Promise<Answer> {
     if (this.#isClosed) throw new Error("the storage is closed");
     const wait = isLong ? this.#idle * patience : this.#idle;
     try {
-      const answer = await this.#agent.request({
-        origin: url.origin,
-        path: url.pathname + url.search,
-        method,
-        headers: { ...headers },
-        headersTimeout: wait,
-        bodyTimeout: this.#idle,
-        ...(body !== undefined && { body }),
-      });
-      // Who lets go of an answer early, or never looks at it, is told nothing more.
-      answer.body.on("error", () => undefined);
-      return { status: answer.statusCode, headers: answer.headers, body: answer.body };
+      return await sendHttp(this.#agent, { ...sending, patience: wait, idle: this.#idle });
     } catch (error) {
       if (!isTimeout(error)) throw error;
       throw new Error(`no answer within ${wait / 1000} s`, { cause: error });
