@@ -30,6 +30,8 @@ export interface CopyOptions extends Pick<RunOptions, "keepTags" | "verify" | "s
   /** Told how much there is to do, which takes a pass of its own: nobody who doesn't want to know has to wait for it. */
   readonly onPlan?: (plan: { readonly bytes: number; readonly tags: number }) => void;
   readonly onStep: (step: { readonly bytes?: number; readonly tags?: number }) => void;
+  /** Milliseconds that what is under way may take to end once the signal is given. */
+  readonly grace?: number;
 }
 
 /** How a store, or a thing in it, is called in messages. */
@@ -52,9 +54,9 @@ export class StoreFailure extends Error {
  * and a later one brings what is new. Rejects as the storages do, or with the signal's reason.
  */
 export async function copyStore(from: Settings, to: Settings, options: CopyOptions): Promise<CopyCounts> {
-  const { signal, warn, dryRun } = options;
+  const { dryRun, signal } = options;
   if (isDeepStrictEqual(placeOf(from), placeOf(to))) throw sameStore();
-  const source = await opened("source", async () => await openWhole(from, { access: "read", signal, warn }));
+  const source = await opened("source", async () => await openWhole(from, { ...options, access: "read" }));
   try {
     const target = await opened("target", async () => await openTarget(to, options));
     try {
@@ -142,13 +144,13 @@ async function nothing(): Promise<void> {
 }
 
 /** For a dry run it is only read; a local folder that is still to be made is an empty store then. */
-async function openTarget(settings: Settings, { dryRun, signal, warn }: CopyOptions): Promise<OpenedStore> {
-  if (!dryRun) return await openWhole(settings, { access: "write", signal, warn });
+async function openTarget(settings: Settings, options: CopyOptions): Promise<OpenedStore> {
+  if (!options.dryRun) return await openWhole(settings, { ...options, access: "write" });
   try {
-    return await openWhole(settings, { access: "read", signal, warn });
+    return await openWhole(settings, { ...options, access: "read" });
   } catch (error) {
     if (!isNotFound(error)) throw error;
-    return await openWhole(settingsOf({ storage: "memory" }), { access: "read", signal, warn });
+    return await openWhole(settingsOf({ storage: "memory" }), { ...options, access: "read" });
   }
 }
 

@@ -27,11 +27,16 @@ export interface OpenedStore {
 export interface OpenOptions {
   /** To `read`, nothing in it is changed; to `write`, the command is a member of the store as a server is. */
   readonly access: "read" | "write";
-  /** Ends what is read of layers, in the middle of it. */
+  /** Ends what is read of layers, in the middle of it, and a while later whatever still waits for the storage. */
   readonly signal: AbortSignal;
+  /** How long that while is, in milliseconds. */
+  readonly grace?: number;
   /** Told what the operator should know. */
   readonly warn: (message: string) => void;
 }
+
+/** What is under way may end in order; a storage that has stopped answering would be waited for for many minutes. */
+const usualGrace = 5_000;
 
 /** So many operations are asked of a storage at once. */
 const atOnce = 128;
@@ -43,8 +48,17 @@ const atOnce = 128;
 export async function openWhole(settings: Settings, options: OpenOptions): Promise<OpenedStore> {
   const store = options.access === "read" ? await openToRead(settings) : await openToWrite(settings, options.warn);
   const analysis = new LayerAnalysis({ workers: Math.min(4, availableParallelism()) });
-  const stop = (): void => void analysis.close();
-  options.signal.addEventListener("abort", stop);
+  const { signal, grace = usualGrace } = options;
+  let cutting: NodeJS.Timeout | undefined;
+  const stop = (): void => {
+    void analysis.close();
+    cutting = setTimeout(() => {
+      // What fails of it fails again when the store is closed.
+      store.driver.close().catch(() => undefined);
+    }, grace);
+  };
+  if (signal.aborted) stop();
+  signal.addEventListener("abort", stop);
   const registry = createRegistry({
     driver: store.driver,
     // What listens to events is a server's.
@@ -58,7 +72,8 @@ export async function openWhole(settings: Settings, options: OpenOptions): Promi
     registry,
     analysis,
     close: async () => {
-      options.signal.removeEventListener("abort", stop);
+      signal.removeEventListener("abort", stop);
+      clearTimeout(cutting);
       await Promise.all([registry.bridge.close(), analysis.close()]);
       await store.close();
     },
