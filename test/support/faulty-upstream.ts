@@ -28,6 +28,8 @@ export class FaultyUpstream {
   readonly authorizations: (string | undefined)[] = [];
   fault: Fault | undefined;
   substitute: Substitute | undefined;
+  /** Part of paths that it knows nothing of, as older registries of newer things. */
+  unknown: string | undefined;
   /** Added to every answer. */
   headers: Readonly<Record<string, string>> = {};
   /** Bytes of bodies that were passed on so far. */
@@ -90,6 +92,7 @@ export class FaultyUpstream {
   calm(): void {
     this.release();
     this.substitute = undefined;
+    this.unknown = undefined;
     this.headers = {};
     this.requests.length = 0;
     this.ranges.length = 0;
@@ -111,6 +114,10 @@ export class FaultyUpstream {
     this.authorizations.push(headers.authorization);
     if (headers.range !== undefined) this.ranges.push(headers.range);
     outgoing.on("error", () => undefined);
+    if (this.unknown !== undefined && url.includes(this.unknown)) {
+      outgoing.writeHead(404).end();
+      return;
+    }
     if (this.substitute && url !== "/v2/") {
       outgoing.writeHead(this.substitute.status, this.substitute.headers).end();
       return;

@@ -13,6 +13,7 @@ import type { BlobStore } from "../registry/linked-blobs.ts";
 import type { ManifestStore } from "../registry/manifests.ts";
 import type { TagStore } from "../registry/oci-tags.ts";
 import type { Bring } from "../registry/bridge/v1-translation.ts";
+import type { ReferrerStore } from "../registry/referrers.ts";
 import type { Registry } from "../registry/registry.ts";
 import { MirroredBlobs } from "./blobs.ts";
 import { Connection } from "./connection.ts";
@@ -22,6 +23,7 @@ import { MirroredManifests } from "./manifests.ts";
 import { unmetered, type MirrorMeter } from "./meter.ts";
 import type { Peers } from "./peers.ts";
 import { MirrorRecords } from "./records.ts";
+import { MirroredReferrers } from "./referrers.ts";
 import { requests } from "./requests.ts";
 import { MirroredTags } from "./tags.ts";
 import { Upstream } from "./upstream.ts";
@@ -36,6 +38,7 @@ export interface Mirror {
   readonly manifests: ManifestStore;
   readonly linkedBlobs: BlobStore;
   readonly ociTags: TagStore;
+  readonly referrers: ReferrerStore;
   /** What V1 is served from, where it isn't the registry's own. */
   readonly v1: ReturnType<typeof v1View>;
   /** As the bridge's `Bring`. */
@@ -99,6 +102,7 @@ export async function openMirror(parts: MirrorParts): Promise<Mirror> {
   return {
     linkedBlobs: blobs,
     manifests: manifestsOfV1(manifests, ofV1),
+    referrers: new MirroredReferrers({ own: registry.referrers, manifests, upstreams, log, meter }),
     ociTags: ociTagsOfV1(ociTags, ofV1),
     v1: { tags: tagsOfV1(view.tags, ofV1), repositories: repositoriesOfV1(view.repositories, registry.tags, ofV1) },
     bringImage: async (id) => await v1.bring(id),

@@ -1,6 +1,7 @@
 import type { Log } from "../log.ts";
-import { parseDigest, type Digest } from "../registry/digest.ts";
+import { isDigest, parseDigest, type Digest } from "../registry/digest.ts";
 import { isObject, parseJson } from "../registry/documents.ts";
+import { ociIndex, type Referrer } from "../registry/manifest.ts";
 import { Authorization } from "./authorization.ts";
 import { discard } from "../../drivers/http.ts";
 import { headerOf, sentTo, wholeBody, type Answer, type Connection, type Question } from "./connection.ts";
@@ -34,7 +35,7 @@ const manifestTypes = [
 
 const mostRedirects = 5;
 /** Lists longer than this are cut, in items. */
-const mostTags = 100_000;
+const mostItems = 100_000;
 
 /** A registry that speaks V2, as its client sees it. What it hasn't is undefined; all else that goes wrong is a failure. */
 export class Upstream {
@@ -96,17 +97,38 @@ export class Upstream {
 
   /** The tags of a repository in byte order. */
   async tags(name: string, asking: Asking = {}): Promise<readonly string[] | undefined> {
-    const tags = new Set<string>();
-    for (let next: string | undefined = "tags/list?n=1000"; next !== undefined && tags.size < mostTags;) {
-      const answer = await this.#ask("GET", name, next, { accept: "application/json" }, asking);
+    const tags = await this.#pages(name, "tags/list?n=1000", { accept: "application/json", ...asking }, (body) =>
+      tagsIn(body).map((tag) => [tag, tag] as const),
+    );
+    return tags && [...tags.keys()].sort();
+  }
+
+  /** What refers to a manifest; undefined also where the upstream does not know of such things. */
+  async referrers(name: string, subject: Digest, asking: Asking = {}): Promise<readonly Referrer[] | undefined> {
+    const referrers = await this.#pages(name, `referrers/${subject}`, { accept: ociIndex, ...asking }, (body) =>
+      referrersIn(body).map((referrer) => [referrer.digest, referrer] as const),
+    );
+    return referrers && [...referrers.values()];
+  }
+
+  /** All pages of a list, whose items have keys. */
+  async #pages<T>(
+    name: string,
+    first: string,
+    { accept, ...asking }: Asking & { readonly accept: string },
+    itemsIn: (body: Buffer) => readonly (readonly [string, T])[],
+  ): Promise<ReadonlyMap<string, T> | undefined> {
+    const items = new Map<string, T>();
+    for (let next: string | undefined = first; next !== undefined && items.size < mostItems;) {
+      const answer = await this.#ask("GET", name, next, { accept }, asking);
       if (!answer) return undefined;
       const body = await wholeBody(this.who, answer);
-      const before = tags.size;
-      for (const tag of tagsIn(body)) tags.add(tag);
+      const before = items.size;
+      for (const [key, item] of itemsIn(body)) items.set(key, item);
       // A page that has nothing new would be followed by itself, again and again.
-      next = tags.size > before ? nextPage(answer, `/v2/${name}/`) : undefined;
+      next = items.size > before ? nextPage(answer, `/v2/${name}/`) : undefined;
     }
-    return [...tags].sort();
+    return items;
   }
 
   /** Asks about a repository, saying who we are when that is wanted, and goes where it is sent to. */
@@ -186,6 +208,21 @@ function tagsIn(body: Buffer): readonly string[] {
   const value = parseJson(body);
   const tags = isObject(value) ? value["tags"] : undefined;
   return Array.isArray(tags) ? tags.filter((tag) => typeof tag === "string") : [];
+}
+
+/** The manifests that an index lists; those that are described as none can be are left out. */
+export function referrersIn(body: Buffer): readonly Referrer[] {
+  const value = parseJson(body);
+  const listed: unknown = isObject(value) ? value["manifests"] : undefined;
+  return (Array.isArray(listed) ? listed : []).flatMap((each: unknown) => {
+    if (!isObject(each)) return [];
+    const { mediaType, digest, size, artifactType, annotations } = each;
+    if (typeof mediaType !== "string" || typeof digest !== "string" || !isDigest(digest) || typeof size !== "number") {
+      return [];
+    }
+    const type = typeof artifactType === "string" ? { artifactType } : {};
+    return [{ mediaType, digest, size, ...type, ...(isObject(annotations) && { annotations }) }];
+  });
 }
 
 /** What follows `base` in the link to the next page; undefined when there is none, or it leads elsewhere. */

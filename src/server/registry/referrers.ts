@@ -1,6 +1,7 @@
 import type { StorageDriver } from "../../drivers/storage/driver.ts";
 import { digestParts, isDigest, type Digest } from "./digest.ts";
 import { isObject, type Documents } from "./documents.ts";
+import type { Warn } from "./manifests.ts";
 import { parseManifest, referrer, type Referrer } from "./manifest.ts";
 import { isOciTag, type OciName } from "./oci-names.ts";
 import type { OciTags } from "./oci-tags.ts";
@@ -12,8 +13,14 @@ export interface ReferrersQuery {
   readonly after?: Digest | undefined;
 }
 
+/** Tells what refers to manifests; `warn` is told why that may not be all. */
+export interface ReferrerStore {
+  /** In the order of their digests. */
+  list(name: OciName, subject: Digest, query?: ReferrersQuery, warn?: Warn): AsyncIterable<Referrer>;
+}
+
 /** Which manifests name another one as their subject (OCI distribution 1.1, referrers). */
-export class Referrers {
+export class Referrers implements ReferrerStore {
   readonly #driver: StorageDriver;
   readonly #documents: Documents;
   readonly #tags: OciTags;

@@ -64,7 +64,10 @@ export function manifestRoutes(
     const artifactType = ctx.URL.searchParams.get("artifactType") ?? undefined;
     const query = pageQuery(ctx, largestPage);
     const after = query.last === undefined ? undefined : parseDigest(query.last);
-    const found = await page(ctx, referrers.list(name, subject, { artifactType, after }), query, (last) => ({
+    const listed = referrers.list(name, subject, { artifactType, after }, (warning) => {
+      ctx.set("Warning", warning);
+    });
+    const found = await page(ctx, listed, query, (last) => ({
       last: last.digest,
       ...(artifactType !== undefined && { artifactType }),
     }));

@@ -2,7 +2,7 @@ import type { Doorkeeper } from "../access/doorkeeper.ts";
 import type { SharedCatalog } from "../registry/bridge/shared-catalog.ts";
 import type { ManifestStore } from "../registry/manifests.ts";
 import type { TagStore } from "../registry/oci-tags.ts";
-import type { Referrers } from "../registry/referrers.ts";
+import type { ReferrerStore } from "../registry/referrers.ts";
 import type { BlobParts } from "./blobs.ts";
 import type { TokenParts } from "./token.ts";
 import type { UploadParts } from "./uploads.ts";
@@ -11,7 +11,7 @@ import type { UploadParts } from "./uploads.ts";
 export interface V2Parts extends BlobParts, UploadParts {
   readonly manifests: ManifestStore;
   readonly ociTags: TagStore;
-  readonly referrers: Referrers;
+  readonly referrers: ReferrerStore;
   readonly catalog: SharedCatalog;
   readonly doorkeeper: Doorkeeper;
   /** Who is not told that this registry speaks V2. */
