@@ -16,7 +16,8 @@ const noise = 0.1;
 
 /**
  * Ratios to Debian's docker-registry 2.8.2 with its in-memory cache, one worker, everything durable; on object stores to
- * the store's client alone. Small blobs have none there: each is two objects for registryctl, and one for the client.
+ * the store's client alone. Small blobs have none there: each is two objects for registryctl, and one for the client. Nor has
+ * GCS beside curl, as the client that sends parts too is the peer.
  */
 export const targets: readonly Target[] = [
   ...["manifest-get-tag", "manifest-get-digest", "manifest-head", "blob-head"].map((workload) => faster(workload, 10)),

@@ -1,10 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { Readable } from "node:stream";
 import { Client } from "minio";
-import { headerOf } from "./answer-parser.ts";
 import { BlobSeries } from "./blob-series.ts";
-import { Connection, requestHead, withConnections } from "./connection.ts";
-import type { DownloadsJob, Moved } from "./downloads.ts";
+import type { Moved } from "./downloads.ts";
 import type { Counted } from "./small-pushes.ts";
 
 /** A bucket, and who may use it. */
@@ -64,30 +62,6 @@ export async function getObjects(job: {
     if (length !== job.length) throw new Error(`The object has ${length} bytes`);
   }
   return { bytes: job.times * job.length, seconds: (performance.now() - start) / 1000 };
-}
-
-/** As `downloads`, where each answer is a redirect to another server, which is followed over connections of its own. */
-export async function redirectedDownloads({ url, path, connections, times, length }: DownloadsJob): Promise<Moved> {
-  const base = new URL(url);
-  const head = requestHead(base, "GET", path);
-  const start = performance.now();
-  await withConnections(base, { count: connections }, async (connection) => {
-    let other: Connection | undefined;
-    try {
-      for (let turn = 0; turn < times; turn++) {
-        const answer = await connection.exchange(head);
-        const target = new URL(headerOf(answer, "Location") ?? "", base);
-        if (![302, 307].includes(answer.status) || target.host === base.host)
-          throw new Error(`GET ${path}: ${answer.status}`);
-        other ??= await Connection.open(target, 1024 * 1024);
-        const object = await other.exchange(requestHead(target, "GET", `${target.pathname}${target.search}`));
-        if (object.status !== 200 || object.length !== length) throw new Error(`GET ${target.href}: ${object.status}`);
-      }
-    } finally {
-      other?.close();
-    }
-  });
-  return { bytes: connections * times * length, seconds: (performance.now() - start) / 1000 };
 }
 
 function clientOf({ endPoint, port, region, accessKey, secretKey }: Bucket): Client {

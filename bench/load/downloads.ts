@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { requestHead, withConnections } from "./connection.ts";
+import { headerOf } from "./answer-parser.ts";
+import { Connection, requestHead, withConnections } from "./connection.ts";
 
 /** A large body, taken by several clients at once, each several times. */
 export interface DownloadsJob {
@@ -30,6 +31,30 @@ export async function downloads({ url: base, path, connections, times, length }:
       if (answer.status !== 200 || answer.length !== length) {
         throw new Error(`GET ${path}: ${answer.status}, ${answer.length} bytes`);
       }
+    }
+  });
+  return { bytes: connections * times * length, seconds: (performance.now() - start) / 1000 };
+}
+
+/** As `downloads`, where each answer is a redirect to another server, which is followed over connections of its own. */
+export async function redirectedDownloads({ url, path, connections, times, length }: DownloadsJob): Promise<Moved> {
+  const base = new URL(url);
+  const head = requestHead(base, "GET", path);
+  const start = performance.now();
+  await withConnections(base, { count: connections }, async (connection) => {
+    let other: Connection | undefined;
+    try {
+      for (let turn = 0; turn < times; turn++) {
+        const answer = await connection.exchange(head);
+        const target = new URL(headerOf(answer, "Location") ?? "", base);
+        if (![302, 307].includes(answer.status) || target.host === base.host)
+          throw new Error(`GET ${path}: ${answer.status}`);
+        other ??= await Connection.open(target, bufferSize);
+        const object = await other.exchange(requestHead(target, "GET", `${target.pathname}${target.search}`));
+        if (object.status !== 200 || object.length !== length) throw new Error(`GET ${target.href}: ${object.status}`);
+      }
+    } finally {
+      other?.close();
     }
   });
   return { bytes: connections * times * length, seconds: (performance.now() - start) / 1000 };

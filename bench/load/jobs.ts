@@ -1,5 +1,5 @@
-import { getObjects, putObject, putObjects, redirectedDownloads } from "./buckets.ts";
-import { downloads, verifyDownload } from "./downloads.ts";
+import { getObjects, putObject, putObjects } from "./buckets.ts";
+import { downloads, redirectedDownloads, verifyDownload } from "./downloads.ts";
 import { fetchBody, requests } from "./requests.ts";
 import { mountBlob, pushBlobs, putManifests } from "./small-pushes.ts";
 import { transfers } from "./transfers.ts";

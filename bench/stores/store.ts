@@ -4,7 +4,7 @@ import type { Counted } from "../load/small-pushes.ts";
 
 /** A kind of server that registryctl can keep its images in. */
 export interface Store {
-  readonly name: "s3" | "gcs" | "swift" | "glance";
+  readonly name: "s3" | "gcs" | "gcs-curl" | "swift" | "glance";
   /** What titles call it. */
   readonly title: string;
   /** What uses the same server without a registry, and is the peer there. */

@@ -97,7 +97,7 @@ describe("the choice of workloads", () => {
 
   it("takes everything but object stores when nothing is named", () => {
     const names = chosen(groups(quick), undefined).map(({ name }) => name);
-    const onStores = ["s3", "gcs", "swift", "glance", "s3-redirects"];
+    const onStores = ["s3", "gcs", "gcs-curl", "swift", "glance", "s3-redirects"];
     expect([...names, ...onStores]).to.deep.equal(groups(quick).map(({ name }) => name));
     expect(chosen(groups(quick), onStores).map(({ name }) => name)).to.deep.equal(onStores);
   });
