@@ -1,28 +1,18 @@
 import { expect } from "chai";
-import { FaultyUpstream } from "../../support/faulty-upstream.ts";
+import type { FaultyUpstream } from "../../support/faulty-upstream.ts";
+import { mirroredRegistry } from "../../support/mirrored-registry.ts";
 import { digestOf, imageManifest, pushManifest } from "../../support/oci-image.ts";
-import { startRegistry, type RegistryServer } from "../../support/registry-server.ts";
+import type { RegistryServer } from "../../support/registry-server.ts";
 import { smallChain } from "../../support/v1-images.ts";
 
 describe("a mirror of a V1 registry", () => {
+  const registries = mirroredRegistry("v1");
   let source: RegistryServer;
   let upstream: FaultyUpstream;
   let mirror: RegistryServer;
 
-  before(async () => {
-    source = await startRegistry();
-    upstream = await FaultyUpstream.start(source.url);
-    mirror = await startRegistry({ mirroring: { source: upstream.url, protocol: "v1", tags_cache_ttl: 0 } });
-  });
-
-  afterEach(() => {
-    upstream.calm();
-  });
-
-  after(async () => {
-    await mirror.close();
-    await upstream.stop();
-    await source.close();
+  before(() => {
+    ({ source, upstream, mirror } = registries());
   });
 
   const expectNoV2 = () => {

@@ -1,27 +1,17 @@
 import { expect } from "chai";
-import { FaultyUpstream } from "../../support/faulty-upstream.ts";
-import { startRegistry, type RegistryServer } from "../../support/registry-server.ts";
+import type { FaultyUpstream } from "../../support/faulty-upstream.ts";
+import { mirroredRegistry } from "../../support/mirrored-registry.ts";
+import type { RegistryServer } from "../../support/registry-server.ts";
 import { smallChain } from "../../support/v1-images.ts";
 
 describe("a mirror of a V2 registry, seen by V1 clients", () => {
+  const registries = mirroredRegistry("v2");
   let source: RegistryServer;
   let upstream: FaultyUpstream;
   let mirror: RegistryServer;
 
-  before(async () => {
-    source = await startRegistry();
-    upstream = await FaultyUpstream.start(source.url);
-    mirror = await startRegistry({ mirroring: { source: upstream.url, tags_cache_ttl: 0 } });
-  });
-
-  afterEach(() => {
-    upstream.calm();
-  });
-
-  after(async () => {
-    await mirror.close();
-    await upstream.stop();
-    await source.close();
+  before(() => {
+    ({ source, upstream, mirror } = registries());
   });
 
   it("gives them its images: chain, documents and layers", async () => {
