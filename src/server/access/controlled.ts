@@ -129,6 +129,8 @@ export class ControlledAccess implements Access {
       }
       case "token": {
         const { signature, repository } = credentials.token;
+        // They live longer than those of V2.
+        if (isV2(request)) throw unauthorized();
         const name = ruleName(repository);
         return await this.#believed(
           `${name} ${signature}`,
@@ -204,11 +206,14 @@ export class ControlledAccess implements Access {
 
   #challenge(request: AccessRequest, wanted: Wanted, error?: "invalid_token" | "insufficient_scope"): string {
     const { source, publicUrl, clientOf, accounts } = this.#parts;
-    const isV2 = request.path === "/v2" || request.path.startsWith("/v2/");
-    if (accounts && (!isV2 || request.path === tokenPath)) return basicChallenge(source.service);
+    if (accounts && (!isV2(request) || request.path === tokenPath)) return basicChallenge(source.service);
     const origin = publicUrl ?? originOf(clientOf(request), request.socket);
     return bearerChallenge(source, origin, wanted, error);
   }
+}
+
+function isV2({ path }: AccessRequest): boolean {
+  return path === "/v2" || path.startsWith("/v2/");
 }
 
 function mightEver(caller: Caller, wanted: Wanted): boolean {

@@ -61,13 +61,13 @@ describe("who is known at once", function () {
   const writeUsers = async (text: string): Promise<void> => {
     await writeFile(join(folder, "users"), text);
   };
-  const request = (headers: Record<string, string>) => {
-    return { method: "GET", path: "/v2/team/app/manifests/v1", headers: lowered(headers), socket };
+  const request = (headers: Record<string, string>, path = "/v2/team/app/manifests/v1") => {
+    return { method: "GET", path, headers: lowered(headers), socket };
   };
   const known = (headers: Record<string, string>) => access.known(request(headers))?.name;
-  const identify = async (headers: Record<string, string>): Promise<string> => {
+  const identify = async (headers: Record<string, string>, path?: string): Promise<string> => {
     try {
-      return (await access.identify(request(headers))).name;
+      return (await access.identify(request(headers, path))).name;
     } catch (error) {
       return error instanceof RegistryError ? error.code : String(error);
     }
@@ -134,17 +134,19 @@ describe("who is known at once", function () {
     });
   });
 
-  it("are known by a token of V1 whatever else its header says", async () => {
+  it("are known by a token of V1, at V1 alone, whatever else its header says", async () => {
     const content = { subject: "ann", scopes: [{ type: "repository", name: "team/app", actions: ["pull"] }] };
     const signature = await tokens.issue("v1", content, 60);
+    const token = (repository: string, more = "") => {
+      return { Authorization: `Token signature=${signature},repository="${repository}"${more}` };
+    };
+    const path = "/v1/repositories/team/app/tags";
     for (const more of ["", ",junk=1", ",access=write"]) {
-      const header = `Token signature=${signature},repository="team/app"${more}`;
-      expect(await identify({ Authorization: header })).to.equal("ann");
+      expect(await identify(token("team/app", more), path)).to.equal("ann");
     }
-    expect(await identify({ Authorization: `Token signature=${signature},repository="team/other"` })).to.equal(
-      "UNAUTHORIZED",
-    );
-    expect(await identify({ Authorization: `Bearer ${signature}` })).to.equal("UNAUTHORIZED");
+    expect(await identify(token("team/other"), path)).to.equal("UNAUTHORIZED");
+    expect(await identify({ Authorization: `Bearer ${signature}` }, path)).to.equal("UNAUTHORIZED");
+    expect(await identify(token("team/app"))).to.equal("UNAUTHORIZED");
   });
 });
 

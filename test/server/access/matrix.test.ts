@@ -244,6 +244,7 @@ describe("access to every endpoint", function () {
     identity("a token of a removed account", wrong, async () => await bearer("access", "gone", scopes("team/app"))),
     identity("a refresh token", wrong, async () => await bearer("refresh", "writer", scopes("team/app"))),
     identity("a token of V1 as one of V2", wrong, async () => await bearer("v1", "writer", scopes("team/app")), v2Only),
+    identity("a writer's token of V1 at V2", wrong, async (path) => await v1Token("writer", path), v2Only),
     identity("a reader's token of V1", reader, async (path) => await v1Token("reader", path), v1Only),
     identity("a writer's token of V1", writer, async (path) => await v1Token("writer", path), v1Only),
     identity("an expired token of V1", wrong, async (path) => await v1Token("writer", path, { seconds: -1 }), v1Only),
