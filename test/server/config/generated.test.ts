@@ -87,6 +87,10 @@ describe("the shipped sample", () => {
       swift_auth_version: 3,
       swift_user_domain_name: "Mine",
     });
+    const { OS_TENANT_NAME: name, ...newer } = env;
+    const named = { ...newer, OS_PROJECT_NAME: name };
+    const today = await load({ configFile: sample, flavor: "swift", env: named, cwd: "/" });
+    expect(today.settings).to.deep.equal(settings);
   });
 
   const hosts: [string, Record<string, string>, string][] = [
@@ -125,7 +129,7 @@ describe("the shipped sample", () => {
   it("reads every variable that an option names, and those of the original's samples", async () => {
     const text = await readFile(sample, "utf8");
     const unread = variablesOf(settingsSchema).filter(
-      (name) => !text.includes(`_env:${name}`) && !/^GUNICORN_|^AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY)$/.test(name),
+      (name) => !text.includes(`_env:${name}`) && !/^GUNICORN_|^AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY)$|^OS_PROJECT_NAME$/.test(name),
     );
     expect(unread).to.deep.equal([]);
     const fixtures = new URL("./fixtures/", import.meta.url);

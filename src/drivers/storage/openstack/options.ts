@@ -19,7 +19,7 @@ export const identityOptions = {
   }),
   swift_tenant_name: option(z.string().min(1).optional(), {
     description: "The project, which older versions call tenant.",
-    env: ["OS_TENANT_NAME"],
+    env: ["OS_TENANT_NAME", "OS_PROJECT_NAME"],
   }),
   swift_region_name: option(z.string().min(1).optional(), {
     description: "The region whose services are used; without it, the first that Keystone names.",
