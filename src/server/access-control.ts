@@ -69,11 +69,12 @@ export async function openAccessControl(settings: Settings, parts: AccessControl
   const { repositories } = parts.registry.own;
   const isOpen = settings.standalone || settings.disable_token_auth;
   const decisions = isOpen ? openV1() : indexServerAccess(settings.index_endpoint, repositories);
+  const audit = isOpen ? noAudit : auditTo(parts.log.complete(), parts.clientOf);
   const access = privileged(isOpen ? openAccess() : indexServerOnly());
   return {
     access,
-    doorkeeper: new Doorkeeper({ access, audit: noAudit }),
-    v1: withoutAccounts(publicKey ? privilegedV1(decisions, publicKey) : decisions, parts.registry.repositories),
+    doorkeeper: new Doorkeeper({ access, audit }),
+    v1: withoutAccounts(publicKey ? privilegedV1(decisions, publicKey) : decisions, parts.registry.repositories, audit),
     signUp: undefined,
     tokens: undefined,
     close: async () => {

@@ -3,9 +3,11 @@ import type { Digest } from "../registry/digest.ts";
 import type { ImageId, RepositoryName } from "../registry/names.ts";
 import type { Visibility } from "../registry/repositories.ts";
 import type { AccessRequest } from "./access.ts";
-import { unrestricted, type Caller } from "./caller.ts";
+import { noAudit, type Audit } from "./audit.ts";
+import { unrestricted, type Caller, type RepositoryWanted } from "./caller.ts";
 import { parseToken, type V1Token } from "./credentials.ts";
 import type { Visit } from "./doorkeeper.ts";
+import { ruleName } from "./rules.ts";
 import { verify } from "./signature.ts";
 
 /** What a token of V1 is for. */
@@ -84,15 +86,26 @@ export function privilegedV1(decisions: V1Decisions, publicKey: KeyObject): V1De
 export function withoutAccounts(
   decisions: V1Decisions,
   repositories: { visibility(repository: RepositoryName): Promise<Visibility> },
+  audit: Audit = noAudit,
 ): V1Access {
+  const note = (visit: Visit, more: Omit<RepositoryWanted, "action">): void => {
+    const { req, res, method, path } = visit;
+    const token = parseToken(visit)?.repository;
+    const user = token === undefined ? "anyone" : `token of ${ruleName(token)}`;
+    audit(req, res, { user, wanted: wantedBy(visit, more), method, path });
+  };
   const nothing = async () => {
     await Promise.resolve();
   };
   return {
-    authorize: async (visit, repository) => {
+    authorize: async (visit, repository, reference) => {
+      note(visit, { repository: repository && ruleName(repository), reference });
       await decisions.authorize(visit, repository);
     },
-    authorizeImage: nothing,
+    authorizeImage: async (visit, image) => {
+      note(visit, { reference: image });
+      await nothing();
+    },
     shows: async (visit, image, door) => {
       const repository = decisions.tokenRepository(visit);
       const isPrivate = repository !== undefined && (await repositories.visibility(repository)) === "private";
@@ -127,4 +140,10 @@ const methodsOfAccess = new Map([
 /** Whether the token's access covers the method; an access that nobody knows restricts nothing. */
 export function coversMethod(token: V1Token, method: string): boolean {
   return methodsOfAccess.get(token.access ?? "")?.includes(method) ?? true;
+}
+
+/** What a request of V1 wants, as its method says it. */
+export function wantedBy({ method }: Visit, more: Omit<RepositoryWanted, "action">): RepositoryWanted {
+  const action = method === "GET" || method === "HEAD" ? "pull" : method === "DELETE" ? "delete" : "push";
+  return { action, ...more };
 }

@@ -3,11 +3,11 @@ import { RegistryError } from "../errors.ts";
 import type { Digest } from "../registry/digest.ts";
 import type { ImageOwners } from "../registry/image-owners.ts";
 import type { ImageId, RepositoryName } from "../registry/names.ts";
-import type { Action, Caller, RepositoryWanted } from "./caller.ts";
+import type { Action, Caller } from "./caller.ts";
 import type { Doorkeeper, Visit } from "./doorkeeper.ts";
 import { repositoryOfRuleName, ruleName } from "./rules.ts";
 import type { Tokens } from "./tokens.ts";
-import type { V1Access, V1TokenAccess } from "./v1-access.ts";
+import { wantedBy, type V1Access, type V1TokenAccess } from "./v1-access.ts";
 
 /** What V1's access by accounts works with. */
 export interface V1AccountsParts {
@@ -157,9 +157,4 @@ export class V1Accounts implements V1Access {
 /** Whose push it is: what an account has pushed is not shown to an API key of it, which may be for less. */
 function pusher({ name, key }: Caller): string {
   return key === undefined ? name : `${name}:${key.id}`;
-}
-
-function wantedBy({ method }: Visit, more: Omit<RepositoryWanted, "action">): RepositoryWanted {
-  const action = method === "GET" || method === "HEAD" ? "pull" : method === "DELETE" ? "delete" : "push";
-  return { action, ...more };
 }

@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { expect } from "chai";
 import { sign } from "../../../src/server/access/signature.ts";
-import { removeFolder, temporaryFolder } from "../../support/program.ts";
+import { removeFolder, temporaryFolder, until } from "../../support/program.ts";
 import { startRegistry, type RegistryServer } from "../../support/registry-server.ts";
 import { smallChain } from "../../support/v1-images.ts";
 import type { V1Image } from "../../support/v1-client.ts";
@@ -92,6 +92,26 @@ describe("V1 access with an index server", () => {
     expect(await status("PUT", `${tags}/v1`, token("foo/bar", "delete"))).to.equal(401);
     expect(await status("GET", tags, token("foo/bar/more", "read"))).to.equal(401);
     expect(await status("GET", tags, token("foo/bar", "constructor", "BAD"))).to.equal(401);
+  });
+
+  it("has denials and changes in the audit log", async () => {
+    const lines = server.log.length;
+    expect(await status("GET", tags, token("foo/other", "read"))).to.equal(401);
+    expect(await status("DELETE", `${tags}/v1`, token("foo/bar", "delete"))).to.equal(404);
+    expect(await status("GET", tags, token("foo/bar", "read"))).to.equal(200);
+    expect(await status("DELETE", "/v2/foo/bar/manifests/v1")).to.equal(401);
+    const audited = () =>
+      server.log
+        .slice(lines)
+        .map((line) => JSON.parse(line) as Record<string, unknown>)
+        .filter(({ audit }) => audit === true)
+        .map(({ user, action, repository, outcome }) => [user, action, repository, outcome].join());
+    await until("the last one", () => audited().length > 2);
+    expect(audited()).to.deep.equal([
+      "token of foo/other,pull,foo/bar,denied",
+      "token of foo/bar,delete,foo/bar,failed",
+      "anyone,delete,foo/bar,denied",
+    ]);
   });
 
   it("restricts nothing by an access that nobody knows", async () => {
