@@ -1,10 +1,11 @@
 import { invalidWatch, type Watch } from "../../drivers/storage/watches.ts";
+import { DriverError } from "../../drivers/storage/errors.ts";
 import { RegistryError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { SharedRuns } from "../registry/bridge/shared-runs.ts";
 import { digestAs, digestParts, type Digest } from "../registry/digest.ts";
 import type { Turns } from "../registry/keyed-lock.ts";
-import { parseManifest } from "../registry/manifest.ts";
+import { parseManifest, parseStoredManifest } from "../registry/manifest.ts";
 import type { ManifestPush, Manifests, ManifestStore, StoredManifest, Warn } from "../registry/manifests.ts";
 import type { OciName, OciTag, Reference } from "../registry/oci-names.ts";
 import type { ManifestTags } from "../registry/manifests.ts";
@@ -29,6 +30,8 @@ export interface MirroredManifestParts {
 /** A tag as it is to be answered: the manifest, and why it may be another one by now. */
 interface Resolved {
   readonly digest: Digest;
+  /** Where the storage did not take it. */
+  readonly unkept?: StoredManifest | undefined;
   readonly warning?: string;
 }
 
@@ -110,7 +113,8 @@ export class MirroredManifests implements ManifestStore {
       const fetched = await this.#parts.own.get(name, reference).catch(unlessKnown);
       if (fetched) return fetched;
       const { bytes, contentType } = await this.#fetch(from, digest, digest);
-      return await this.#adopt(name, { digest, bytes, contentType, tags: [] });
+      const adopted = { digest, bytes, contentType, tags: [] };
+      return (await this.#ifKept(name, async () => await this.#adopt(name, adopted))) ?? unkept(adopted);
     });
   }
 
@@ -128,14 +132,25 @@ export class MirroredManifests implements ManifestStore {
     const isCurrent = current !== undefined && left > 0;
     if (!isCurrent || left < keptAnswers) watch.close();
     const asked = Date.now();
-    const { digest, warning } = isCurrent
-      ? { digest: current }
+    const { digest, warning, unkept } = isCurrent
+      ? { digest: current, warning: undefined, unkept: undefined }
       : await this.#once(this.#runs, `${name}:${tag}`, async () => await this.#resolve(name, tag, from, asked));
     if (warning !== undefined) {
       this.#parts.meter.stale(from.upstream.who);
       warn?.(warning);
     }
-    return await this.#byDigest(name, digest, from, watch);
+    return unkept ?? (await this.#byDigest(name, digest, from, watch));
+  }
+
+  /** Whoever pulls need not suffer from a storage that is full: what it does not take is fetched again the next time. */
+  async #ifKept<T>(name: OciName, keep: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await keep();
+    } catch (err) {
+      if (!(err instanceof DriverError)) throw err;
+      this.#parts.log.error({ err, repository: name }, "A manifest of the mirrored registry could not be kept");
+      return undefined;
+    }
   }
 
   /** Does it once for all who want it meanwhile, in this process and the others of the server. */
@@ -153,12 +168,13 @@ export class MirroredManifests implements ManifestStore {
     const [current, record] = await Promise.all([tags.digest(name, tag), records.tag(name, tag)]);
     if (current !== undefined && (record?.digest !== current || record.checked >= asked)) return { digest: current };
     try {
-      if (current === undefined) return { digest: await this.#fetchTag(name, tag, current, from) };
+      if (current === undefined) return await this.#fetchTag(name, tag, current, from);
       if (upstream.pace.isSuspect) throw new UpstreamFailure("unreachable", `${upstream.who} has just failed`);
       const said = await upstream.digest(from.remoteName, tag, current, { patience: shortPatience });
-      if (said === current) await this.#parts.records.keepTag(name, tag, current);
+      if (said === current)
+        await this.#ifKept(name, async () => { await records.keepTag(name, tag, current); }); // prettier-ignore
       else if (said === undefined) await this.#remove(name, tag, current);
-      return { digest: said === current ? current : await this.#fetchTag(name, tag, current, from) };
+      return said === current ? { digest: current } : await this.#fetchTag(name, tag, current, from);
     } catch (error) {
       if (!(error instanceof UpstreamFailure) || current === undefined) throw error;
       this.#parts.log.warn(
@@ -170,16 +186,20 @@ export class MirroredManifests implements ManifestStore {
   }
 
   /** The digest of the manifest, which is in store then and has the tag. Rejects with MANIFEST_UNKNOWN. */
-  async #fetchTag(name: OciName, tag: OciTag, before: Digest | undefined, from: Mirrored): Promise<Digest> {
+  async #fetchTag(name: OciName, tag: OciTag, before: Digest | undefined, from: Mirrored): Promise<Resolved> {
     const { tags, records, turns } = this.#parts;
     const { digest, bytes, contentType } = await this.#fetch(from, tag, undefined);
     return await turns.run(turnOf(name), async () => {
       const now = await tags.digest(name, tag);
       // Somebody has pushed it here meanwhile.
-      if (now !== before && now !== undefined) return now;
-      await this.#adopt(name, { digest, bytes, contentType, tags: [tag] });
-      await records.keepTag(name, tag, digest);
-      return digest;
+      if (now !== before && now !== undefined) return { digest: now };
+      const adopted = { digest, bytes, contentType, tags: [tag] };
+      const kept = await this.#ifKept(name, async () => {
+        const manifest = await this.#adopt(name, adopted);
+        await records.keepTag(name, tag, digest);
+        return manifest;
+      });
+      return { digest, unkept: kept ? undefined : unkept(adopted) };
     });
   }
 
@@ -219,6 +239,10 @@ export class MirroredManifests implements ManifestStore {
     await records.keepBlob(adopted.digest, name, adopted.bytes.length, before);
     return manifest;
   }
+}
+
+function unkept({ digest, bytes }: Pick<StoredManifest, "digest" | "bytes">): StoredManifest {
+  return { digest, bytes, mediaType: parseStoredManifest(bytes).mediaType };
 }
 
 function turnOf(name: OciName): string {

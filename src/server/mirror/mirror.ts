@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { access, constants, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { resolve } from "node:path";
 import type { Middleware } from "koa";
@@ -90,6 +90,9 @@ export async function openMirror(parts: MirrorParts): Promise<Mirror> {
   const upstreams = new Upstreams(places);
   const records = new MirrorRecords(driver, turns);
   const spool = settings.spool === undefined ? tmpdir() : resolve(folder, settings.spool);
+  await access(spool, constants.W_OK).catch((cause: unknown) => {
+    throw new Error(`mirroring.spool: ${spool} can't be written to`, { cause });
+  });
   const blobs = await MirroredBlobs.open({ ...registry, own: registry.linkedBlobs, driver, upstreams, records, folder: spool, log, meter, peers }); // prettier-ignore
   const limits = { maxAge: milliseconds(settings.max_age), maxSize: settings.max_size };
   const isLimited = limits.maxAge !== undefined || limits.maxSize !== undefined;

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { open, unlink, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
+import { DriverError } from "../../drivers/storage/errors.ts";
 
 /** So much is read at a time, in bytes. */
 const piece = 256 * 1024;
@@ -20,12 +21,16 @@ export class Spool {
     this.#file = file;
   }
 
-  /** Makes one in a folder, for a user who will `release` it. */
+  /** Makes one in a folder, for a user who will `release` it. Rejects, as `append` does, with NO_SPACE or UNAVAILABLE. */
   static async create(folder: string): Promise<Spool> {
     const path = join(folder, `registryctl-mirror-${randomUUID()}`);
-    const file = await open(path, "wx+", 0o600);
-    await unlink(path);
-    return new Spool(file);
+    try {
+      const file = await open(path, "wx+", 0o600);
+      await unlink(path);
+      return new Spool(file);
+    } catch (error) {
+      throw classified(error);
+    }
   }
 
   get size(): number {
@@ -38,7 +43,7 @@ export class Spool {
 
   async append(bytes: Uint8Array): Promise<void> {
     for (let offset = 0; offset < bytes.length;) {
-      const { bytesWritten } = await this.#file.write(bytes, offset, bytes.length - offset, this.#size);
+      const { bytesWritten } = await this.#file.write(bytes, offset, bytes.length - offset, this.#size).catch(refused);
       offset += bytesWritten;
       this.#size += bytesWritten;
     }
@@ -96,6 +101,18 @@ export class Spool {
     this.#changed = signal();
     fire();
   }
+}
+
+function refused(error: unknown): never {
+  throw classified(error);
+}
+
+/** What is wrong with the folder, as storage tells it. */
+function classified(error: unknown): unknown {
+  if (!(error instanceof Error) || !("code" in error)) return error;
+  const isFull = error.code === "ENOSPC" || error.code === "EDQUOT";
+  const what = isFull ? "has no room left" : "can't be written to";
+  return new DriverError(isFull ? "NO_SPACE" : "UNAVAILABLE", `The folder for blobs on their way (mirroring.spool) ${what}`, { cause: error }); // prettier-ignore
 }
 
 interface Signal {
