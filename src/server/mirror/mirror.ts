@@ -100,7 +100,17 @@ export async function openMirror(parts: MirrorParts): Promise<Mirror> {
   const manifests = new MirroredManifests({ own: registry.manifests, tags: registry.ociTags, blobs, upstreams, records, turns, log, meter }); // prettier-ignore
   const ociTags = new MirroredTags({ own: registry.ociTags, upstreams, log, meter });
   const view = v1View({ ...registry, manifests, ociTags, upstreams });
-  const v1 = new V1Mirror({ ...registry.own, ownTags: registry.own.tags, tags: registry.tags, records, log, meter });
+  const v1 = new V1Mirror({
+    ...registry.own,
+    ownTags: registry.own.tags,
+    tags: registry.tags,
+    records,
+    log,
+    meter,
+    turns,
+    peers,
+    originOf: upstreams.findV1.bind(upstreams),
+  });
   const ofV1 = { v1, upstreams, images: registry.images };
   return {
     linkedBlobs: blobs,

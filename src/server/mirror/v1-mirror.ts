@@ -7,10 +7,12 @@ import { Hashing } from "../registry/digest.ts";
 import { parseImageDocument, type ImagePush } from "../registry/image-push.ts";
 import type { Images } from "../registry/images.ts";
 import { parseTagName, repositoryText, type ImageId, type RepositoryName } from "../registry/names.ts";
-import { isOciTag, type OciName, type OciTag } from "../registry/oci-names.ts";
+import type { Turns } from "../registry/keyed-lock.ts";
+import { isOciName, isOciTag, type OciName, type OciTag } from "../registry/oci-names.ts";
 import type { Tag, Tags } from "../registry/tags.ts";
 import { told, UpstreamFailure } from "./failure.ts";
 import type { MirrorMeter } from "./meter.ts";
+import type { Peers } from "./peers.ts";
 import type { MirrorRecords } from "./records.ts";
 import type { V1Source } from "./v1-source.ts";
 
@@ -34,6 +36,11 @@ export interface V1MirrorParts {
   readonly records: MirrorRecords;
   readonly log: Log;
   readonly meter: MirrorMeter;
+  readonly turns: Turns;
+  /** The other processes of the server: one may be asked for an image that another was told of. */
+  readonly peers: Peers | undefined;
+  /** Where a repository comes from. */
+  readonly originOf: (name: OciName) => V1Origin | undefined;
 }
 
 interface Announced {
@@ -51,7 +58,11 @@ const atOnce = 4;
 export class V1Mirror {
   readonly #parts: V1MirrorParts;
   /** Images that sources have told of, and their ancestors: they may be asked for by their ids alone. */
-  readonly #announced = new LRUCache<ImageId, Announced>({ max: 100_000 });
+  readonly #announced = new LRUCache<ImageId, Announced>({
+    max: 100_000,
+    dispose: (_, id) => this.#parts.peers?.ended(keyOf(id)),
+    noDisposeOnSet: true,
+  });
   readonly #runs = new SharedRuns<boolean>({ atOnce });
 
   constructor(parts: V1MirrorParts) {
@@ -60,7 +71,7 @@ export class V1Mirror {
 
   /** The image of a tag; it may have to be brought. `warn` is told why it may be another by now. Rejects with TAG_UNKNOWN. */
   async image(origin: V1Origin, tag: OciTag, warn?: (reason: string) => void): Promise<ImageId> {
-    const { ownTags, records, log, meter } = this.#parts;
+    const { ownTags, images, records, log, meter } = this.#parts;
     const { name, repository, source, remoteName, tagsLifetime } = origin;
     const [current, record] = await Promise.all([ownTags.find(repository, parseTagName(tag)), records.tag(name, tag)]);
     if (current !== undefined && record?.digest !== current) return current;
@@ -69,7 +80,8 @@ export class V1Mirror {
       const image = await source.image(remoteName, tag);
       if (image === undefined) throw new RegistryError("TAG_UNKNOWN");
       if (image === current) await records.keepTag(name, tag, image);
-      else this.#announce(origin, image, tag);
+      else if ((await images.state(image)) === "complete") await this.#keepTag(origin, tag, image);
+      else await this.#announce(origin, image, tag);
       return image;
     } catch (error) {
       if (!(error instanceof UpstreamFailure)) throw error;
@@ -86,15 +98,14 @@ export class V1Mirror {
     const { source, remoteName, name } = origin;
     try {
       const tags = await source.tags(remoteName);
-      return (
-        tags &&
-        [...tags]
-          .filter(([tag]) => isOciTag(tag))
-          .map(([tag, image]) => {
-            if (isOciTag(tag)) this.#announce(origin, image, tag);
-            return { name: tag, image };
-          })
+      if (!tags) return undefined;
+      const listed = [...tags].flatMap(([tag, image]) => (isOciTag(tag) ? [{ name: tag, image }] : []));
+      await Promise.all(
+        listed.map(async (tag) => {
+          await this.#announce(origin, tag.image, tag.name);
+        }),
       );
+      return listed;
     } catch (error) {
       if (!(error instanceof UpstreamFailure)) throw error;
       this.#parts.log.warn({ upstream: source.who, repository: name, reason: error.message }, "Tags are listed without those of the mirrored registry"); // prettier-ignore
@@ -105,7 +116,7 @@ export class V1Mirror {
 
   /** Fetches an image that a source has told of, with all that it is built on; answers whether it is complete then. */
   async bring(id: ImageId): Promise<boolean> {
-    const announced = this.#announced.get(id);
+    const announced = this.#announced.get(id) ?? (await this.#announcedElsewhere(id));
     if (!announced) return false;
     const { origin, tags } = announced;
     try {
@@ -120,25 +131,35 @@ export class V1Mirror {
     return isOciTag(tag.name) && (await this.#parts.records.tag(name, tag.name))?.digest !== tag.image;
   }
 
-  #announce(origin: V1Origin, image: ImageId, tag?: OciTag): void {
-    const tags = this.#announced.get(image)?.tags ?? new Set();
-    if (tag !== undefined) tags.add(tag);
-    this.#announced.set(image, { origin, tags });
+  async #announce(origin: V1Origin, image: ImageId, tag: OciTag): Promise<void> {
+    const before = this.#announced.get(image);
+    this.#announced.set(image, { origin, tags: (before?.tags ?? new Set()).add(tag) });
+    if (!before) await this.#parts.peers?.claim(keyOf(image), origin.name);
+  }
+
+  async #announcedElsewhere(id: ImageId): Promise<Announced | undefined> {
+    const name = await this.#parts.peers?.find(keyOf(id));
+    const origin = name !== undefined && isOciName(name) ? this.#parts.originOf(name) : undefined;
+    return origin && { origin, tags: new Set() };
+  }
+
+  async #keepTag({ name, repository }: V1Origin, tag: OciTag, image: ImageId): Promise<void> {
+    await this.#parts.tags.put(repository, parseTagName(tag), image, setter);
+    await this.#parts.records.keepTag(name, tag, image);
   }
 
   async #bring(id: ImageId, origin: V1Origin, wanted: ReadonlySet<OciTag>): Promise<boolean> {
-    const { images, tags, records } = this.#parts;
-    const { source, remoteName, repository, name } = origin;
+    const { images, turns } = this.#parts;
+    const { source, remoteName } = origin;
     const ancestry = await source.ancestry(remoteName, id);
     if (!ancestry) return false;
     for (const each of [...ancestry].reverse()) {
       if ((await images.state(each)) === "complete") continue;
-      if (!(await this.#fetch(each, origin))) return false;
+      // Another process may do so, or have done.
+      const isHere = async () => (await images.state(each)) === "complete" || (await this.#fetch(each, origin));
+      if (!(await turns.run(`fetching image ${each}`, isHere))) return false;
     }
-    for (const tag of wanted) {
-      await tags.put(repository, parseTagName(tag), id, setter);
-      await records.keepTag(name, tag, id);
-    }
+    for (const tag of wanted) await this.#keepTag(origin, tag, id);
     return true;
   }
 
@@ -164,4 +185,8 @@ export class V1Mirror {
     }
     return true;
   }
+}
+
+function keyOf(id: ImageId): string {
+  return `image ${id}`;
 }
