@@ -1,0 +1,53 @@
+import { expect } from "chai";
+import { GrowingPart } from "../../../../src/drivers/storage/swift/growing-part.ts";
+import { rejection } from "../../../support/storage-content.ts";
+
+const length = 1_048_576;
+
+describe("a part that is sent while it comes", () => {
+  it("takes no more than its buffer holds, and gives a first reader what is there", async () => {
+    const part = new GrowingPart(Buffer.alloc(length), 0);
+    const reader = part.read();
+    expect(part.add(Buffer.alloc(length / 2, "a"))).to.equal(length / 2);
+    expect((await reader.next()).value).to.have.length(length / 2);
+    const next = reader.next();
+    expect(part.add(Buffer.alloc(length, "b"))).to.equal(length / 2);
+    expect(part.add(Buffer.from("c"))).to.equal(0);
+    expect((await next).value).to.deep.equal(Buffer.alloc(length / 2, "b"));
+    part.end();
+    expect((await reader.next()).done).to.be.true;
+  });
+
+  it("begins anew for each reader after the first, once it is whole", async () => {
+    const part = new GrowingPart(Buffer.alloc(length), 0);
+    part.add(Buffer.alloc(length / 2, "a"));
+    const first = part.read();
+    await first.next();
+    await first.return(undefined);
+    const order: string[] = [];
+    const second = part
+      .read()
+      .next()
+      .then((chunk) => {
+        order.push("read");
+        return chunk.done === true ? 0 : chunk.value.length;
+      });
+    part.add(Buffer.from("b"));
+    await new Promise((resolve) => setImmediate(resolve));
+    order.push("ended");
+    part.end();
+    expect(await second).to.equal(length / 2 + 1);
+    expect(order).to.deep.equal(["ended", "read"]);
+    const third: Uint8Array[] = [];
+    for await (const chunk of part.read()) third.push(chunk);
+    expect(Buffer.concat(third).equals(part.content)).to.be.true;
+  });
+
+  it("fails its readers when there will be no more", async () => {
+    const part = new GrowingPart(Buffer.alloc(length), 0);
+    const waiting = part.read().next();
+    part.fail(new Error("the client left"));
+    expect(String(await rejection(waiting))).to.contain("the client left");
+    expect(String(await rejection(part.read().next()))).to.contain("the client left");
+  });
+});
