@@ -2,7 +2,7 @@
  * How the workers of a server count failed logins together: who guesses has no more tries at many workers than at one. The
  * supervisor counts; what a worker that dies had not ended counts as failed.
  */
-import { Attempts, tooManyFailures, type Attempt, type FailureCount } from "./accounts/attempts.ts";
+import { Attempts, tooManyFailures, type Attempt, type FailureCount, type Outcome } from "./accounts/attempts.ts";
 import { RegistryError } from "./errors.ts";
 
 /** What workers and the supervisor tell each other about the attempt of that number, which is the worker's own. */
@@ -10,7 +10,7 @@ export type AttemptMessage =
   | { readonly attempt: "begun"; readonly id: number; readonly name: string; readonly address: string }
   | { readonly attempt: "counted"; readonly id: number; readonly isKnown: boolean }
   | { readonly attempt: "refused"; readonly id: number; readonly seconds: number }
-  | { readonly attempt: "ended"; readonly id: number; readonly succeeded: boolean };
+  | { readonly attempt: "ended"; readonly id: number; readonly outcome: Outcome };
 
 /** The supervisor's line to a worker. */
 export interface AttemptLine {
@@ -33,7 +33,7 @@ export class AttemptCounting {
     const { id } = message;
     if (message.attempt === "begun") line.send(this.#begin(line, message));
     if (message.attempt !== "ended") return;
-    this.#running.get(line)?.get(id)?.end(message.succeeded);
+    this.#running.get(line)?.get(id)?.end(message.outcome);
     this.#running.get(line)?.delete(id);
   }
 
@@ -76,8 +76,8 @@ export class WorkerAttempts implements FailureCount {
     if (answer.attempt === "refused") throw tooManyFailures(answer.seconds);
     return {
       isKnown: answer.attempt === "counted" && answer.isKnown,
-      end: (succeeded) => {
-        this.#send({ attempt: "ended", id, succeeded });
+      end: (outcome) => {
+        this.#send({ attempt: "ended", id, outcome });
       },
     };
   }

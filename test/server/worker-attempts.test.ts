@@ -31,7 +31,7 @@ describe("failed logins at several workers", () => {
 
   it("count together, and are told when to come again", async () => {
     const [one, two] = [worker(), worker()];
-    for (const { attempts } of [one, two, one]) await attempts.begin("ann", "10.0.0.1");
+    for (const { attempts } of [one, two, one]) (await attempts.begin("ann", "10.0.0.1")).end("wrong");
     for (const { attempts } of [one, two]) {
       const refused = await attempts.begin("ann", "10.0.0.1").catch((error: unknown) => error);
       expect(refused).to.include({ code: "TOOMANYREQUESTS", retryAfter: 10 });
@@ -41,9 +41,9 @@ describe("failed logins at several workers", () => {
 
   it("are given back when they were none, and make an address known to all", async () => {
     const [one, two] = [worker(), worker()];
-    for (let times = 0; times < 10; times++) (await one.attempts.begin("ann", "10.0.0.1")).end(true);
+    for (let times = 0; times < 10; times++) (await one.attempts.begin("ann", "10.0.0.1")).end("right");
     expect((await two.attempts.begin("ann", "10.0.0.1")).isKnown).to.equal(true);
-    for (let times = 0; times < 10; times++) (await one.attempts.begin("bob", "10.0.0.1")).end(false);
+    for (let times = 0; times < 10; times++) (await one.attempts.begin("bob", "10.0.0.1")).end("unseen");
     expect((await two.attempts.begin("bob", "10.0.0.1")).isKnown).to.equal(false);
   });
 
@@ -51,7 +51,7 @@ describe("failed logins at several workers", () => {
     const [one, two] = [worker(), worker()];
     const running = await Promise.all([1, 2, 3].map(async () => await one.attempts.begin("ann", "10.0.0.1")));
     one.end();
-    running[0]!.end(true);
+    running[0]!.end("right");
     expect(await refusal(two.attempts.begin("ann", "10.0.0.1"))).to.equal("TOOMANYREQUESTS");
   });
 

@@ -27,12 +27,15 @@ const usual: Allowances = {
 const mostKept = 20_000;
 const knownMilliseconds = 24 * 60 * 60 * 1000;
 
+/** What came of an attempt: the password was right, or wrong, or nobody has looked. */
+export type Outcome = "right" | "wrong" | "unseen";
+
 /** An attempt to log in that is going on. It has been counted as one that fails. */
 export interface Attempt {
   /** Whether this account has been logged in to from that address before. */
   readonly isKnown: boolean;
-  /** It does not count: the password was right (`succeeded`), or nobody looked. */
-  end(succeeded: boolean): void;
+  /** To be called once. What was right, or was not looked at, does not count. */
+  end(outcome: Outcome): void;
 }
 
 /** Counts failed logins. */
@@ -78,9 +81,10 @@ export class Attempts implements FailureCount {
     for (const [buckets, key] of counted) buckets.take(key);
     return {
       isKnown,
-      end: (succeeded) => {
+      end: (outcome) => {
+        if (outcome === "wrong") return;
         for (const [buckets, key] of counted) buckets.giveBack(key);
-        if (succeeded) this.#known.set(pair, true);
+        if (outcome === "right") this.#known.set(pair, true);
       },
     };
   }

@@ -90,7 +90,7 @@ export class FileAccounts implements Accounts {
     const { files, hashing, keys, path, attempts } = this.#parts;
     if ((await files.current()).users.has(name)) throw new RegistryError("ACCOUNT_EXISTS");
     const lane = network(address);
-    await attempts.begin(name, lane);
+    (await attempts.begin(name, lane)).end("wrong");
     const hash = await hashing.hash(password, usualCost, { lane, isKnown: false });
     // Keys of somebody who had that name before are not theirs.
     await keys.removeOf(name);
@@ -120,10 +120,10 @@ export class FileAccounts implements Accounts {
           : await this.#byKey(id, name, check.password);
       if (!limits) this.#wrong.set(login, true);
       else if (!wasRight) this.#right.set(login, true);
-      if (limits) attempt?.end(true);
+      attempt?.end(limits ? "right" : "wrong");
       return limits;
     } catch (error) {
-      attempt?.end(false);
+      attempt?.end("unseen");
       throw error;
     }
   }

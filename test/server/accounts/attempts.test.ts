@@ -20,11 +20,11 @@ describe("failed logins", () => {
     for (let i = 0; i < times; i++) attempts.begin(name, address);
   };
   const succeed = (name: string, address: string): void => {
-    attempts.begin(name, address).end(true);
+    attempts.begin(name, address).end("right");
   };
   const refusal = (name: string, address: string): unknown => {
     try {
-      attempts.begin(name, address).end(false);
+      attempts.begin(name, address).end("unseen");
       return undefined;
     } catch (error) {
       const { code, retryAfter } = error as { code?: unknown; retryAfter?: unknown };
@@ -61,7 +61,7 @@ describe("failed logins", () => {
   it("are counted before they are known to fail, and right ones are given back", () => {
     const running = [1, 2, 3].map(() => attempts.begin("ann", "10.0.0.1"));
     expect(refusal("ann", "10.0.0.1")).to.deep.equal(["TOOMANYREQUESTS", 10]);
-    for (const attempt of running) attempt.end(true);
+    for (const attempt of running) attempt.end("right");
     for (let i = 0; i < 100; i++) succeed("ann", "10.0.0.1");
     expect(refusal("ann", "10.0.0.1")).to.equal(undefined);
   });
