@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import { DriverError } from "../../drivers/storage/errors.ts";
 import { RegistryError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { SharedRuns } from "../registry/bridge/shared-runs.ts";
@@ -178,6 +179,7 @@ export class V1Mirror {
       await push.putChecksum(id, { kind: "payload", value: document.checksum ?? hashing.digest() });
     } catch (cause) {
       if (cause instanceof RegistryError && cause.code === "IMAGE_EXISTS") return true;
+      if (cause instanceof DriverError) throw cause;
       const what = `image ${id} of ${repositoryText(repository)}`;
       throw new UpstreamFailure("broken", `${source.who} does not give ${what} as it should be`, { cause });
     } finally {

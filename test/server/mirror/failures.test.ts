@@ -121,6 +121,24 @@ describe("a mirror whose upstream fails", () => {
     await expectRecovery();
   });
 
+  it("is slow while the mirror closes, which gives up what is on its way and keeps nothing of it", async () => {
+    const closing = await startRegistry({ mirroring: { source: upstream.url } });
+    const bytes = Buffer.alloc(3_000_000, "y");
+    const { digest: large } = await pushBlob(source.client, "foo/app", bytes);
+    upstream.hold(1_000_000);
+    const answer = await closing.client.open("GET", `/v2/foo/app/blobs/${large}`);
+    const ended = new Promise((resolve) =>
+      answer
+        .once("close", resolve)
+        .on("error", () => undefined)
+        .resume(),
+    );
+    await closing.close();
+    await ended;
+    expect(answer.complete).to.equal(false);
+    expect(closing.log.filter((line) => line.includes("could not be kept"))).to.deep.equal([]);
+  });
+
   it("can't be found: DNS does not know its name", async () => {
     const lost = await startRegistry({ mirroring: { source: "http://registry.invalid" } });
     try {

@@ -70,7 +70,7 @@ describe("a mirror that has no room", () => {
     if (process.getuid?.() !== 0) needs(this, "root's rights");
     await command("mount", ["-t", "tmpfs", "-o", "size=1m", "none", folder]);
     try {
-      const { client } = await startAnd({ storage: "memory" });
+      const { client } = await start({ storage: "memory" }, folder);
       const bytes = Buffer.alloc(2_000_000, "x");
       const { digest } = await pushBlob(source.client, "foo/app", bytes);
       const small = await pushBlob(source.client, "foo/app", Buffer.alloc(1000));
@@ -83,8 +83,6 @@ describe("a mirror that has no room", () => {
       await command("umount", [folder]);
     }
   });
-
-  const startAnd = async (settings: Parameters<typeof startRegistry>[0]) => await start(settings, folder);
 
   it("can't begin without a folder for blobs on their way; that it is lost is told", async () => {
     const spool = join(folder, "spool");
