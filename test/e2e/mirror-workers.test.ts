@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { buffer } from "node:stream/consumers";
 import { expect } from "chai";
 import { FaultyUpstream } from "../support/faulty-upstream.ts";
-import { digestOf, imageManifest, pushBlob, pushManifest } from "../support/oci-image.ts";
+import { imageManifest, pullImage, pushBlob, pushManifest } from "../support/oci-image.ts";
 import { until } from "../support/program.ts";
 import { RegistryProcess } from "../support/registry-process.ts";
 import { startRegistry, type RegistryServer } from "../support/registry-server.ts";
@@ -66,16 +66,7 @@ describe("a mirror of two workers", function () {
 
   it("asks once for each manifest and blob of an image that 50 clients pull at the same time", async () => {
     await pushManifest(source.client, "foo/image", "v1", await imageManifest(source.client, "foo/image", "one"));
-    const pull = async () => {
-      const client = mirror.client();
-      const { body } = await client.expect([200], "GET", "/v2/foo/image/manifests/v1");
-      const { config, layers } = JSON.parse(body.toString()) as Record<"config", { digest: string }> & { layers: { digest: string }[] }; // prettier-ignore
-      for (const { digest } of [config, ...layers]) {
-        const blob = await client.expect([200], "GET", `/v2/foo/image/blobs/${digest}`);
-        expect(digestOf(blob.body)).to.equal(digest);
-      }
-    };
-    await Promise.all(Array.from({ length: 50 }, pull));
+    await Promise.all(Array.from({ length: 50 }, async () => { await pullImage(mirror.client(), "foo/image", "v1"); })); // prettier-ignore
     const asked = upstream.requests.filter((line) => line.includes("/blobs/") || line.startsWith("GET "));
     expect(asked).to.have.length(new Set(asked).size);
   });

@@ -9,7 +9,7 @@ import { DockerRegistry } from "../support/docker-registry.ts";
 import { endOfSuite } from "../support/end-of-suite.ts";
 import { FaultyUpstream } from "../support/faulty-upstream.ts";
 import { blobOf, writeImage, writeMultiPlatformImage, type ImageLayout } from "../support/image-layout.ts";
-import { digestOf } from "../support/oci-image.ts";
+import { digestOf, pullImage } from "../support/oci-image.ts";
 import { removeFolder, temporaryFolder } from "../support/program.ts";
 import { RegistryProcess } from "../support/registry-process.ts";
 import { TokenServer } from "../support/token-server.ts";
@@ -99,16 +99,7 @@ describe("a mirror of docker-registry with tokens", function () {
 
   it("asks once for each blob of an image that 50 clients pull at the same time", async () => {
     const { images } = await pushed("team/popular");
-    const pull = async () => {
-      const client = mirror.client();
-      const { body } = await client.expect([200], "GET", "/v2/team/popular/manifests/v1");
-      const { config, layers } = JSON.parse(body.toString()) as Record<"config", { digest: string }> & { layers: { digest: string }[] }; // prettier-ignore
-      for (const { digest } of [config, ...layers]) {
-        const blob = await client.expect([200], "GET", `/v2/team/popular/blobs/${digest}`);
-        expect(digestOf(blob.body)).to.equal(digest);
-      }
-    };
-    await Promise.all(Array.from({ length: 50 }, pull));
+    await Promise.all(Array.from({ length: 50 }, async () => { await pullImage(mirror.client(), "team/popular", "v1"); })); // prettier-ignore
     for (const blob of images.flatMap(({ config, layers }) => [config, ...layers])) {
       expect(upstream.count(blob), blob).to.equal(1);
     }

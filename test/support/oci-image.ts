@@ -54,6 +54,16 @@ export async function pushManifest(
   return { bytes, digest: digestOf(bytes) };
 }
 
+/** Pulls an image of one platform as clients do; fails unless each blob is what its digest says. */
+export async function pullImage(client: V1Client, name: string, tag: string): Promise<void> {
+  const { body } = await client.expect([200], "GET", `/v2/${name}/manifests/${tag}`);
+  const { config, layers } = JSON.parse(body.toString()) as { config: BlobDescriptor; layers: readonly BlobDescriptor[] }; // prettier-ignore
+  for (const { digest } of [config, ...layers]) {
+    const blob = await client.expect([200], "GET", `/v2/${name}/blobs/${digest}`);
+    if (digestOf(blob.body) !== digest) throw new Error(`${digest} of ${name} is ${digestOf(blob.body)}`);
+  }
+}
+
 /** Pushes the blobs of an image and answers its manifest. */
 export async function imageManifest(client: V1Client, name: string, seed: string): Promise<object> {
   const config = await pushBlob(

@@ -1,33 +1,27 @@
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import { expect } from "chai";
-import { FaultyUpstream } from "../../support/faulty-upstream.ts";
+import type { FaultyUpstream } from "../../support/faulty-upstream.ts";
+import { mirroredRegistry } from "../../support/mirrored-registry.ts";
 import { digestOf, imageManifest, imageType, pushBlob, pushManifest } from "../../support/oci-image.ts";
 import { until } from "../../support/program.ts";
-import { startRegistry, type RegistryServer } from "../../support/registry-server.ts";
+import type { RegistryServer } from "../../support/registry-server.ts";
 
 const mebibyte = 1024 * 1024;
 
 describe("a mirror", () => {
+  const registries = mirroredRegistry("v2");
   let source: RegistryServer;
   let upstream: FaultyUpstream;
   let mirror: RegistryServer;
   let count = 0;
 
-  before(async () => {
-    source = await startRegistry();
-    upstream = await FaultyUpstream.start(source.url);
-    mirror = await startRegistry({ mirroring: { source: upstream.url, tags_cache_ttl: 0 } });
+  before(() => {
+    ({ source, upstream, mirror } = registries());
   });
 
   beforeEach(() => {
     upstream.calm();
-  });
-
-  after(async () => {
-    await mirror.close();
-    await upstream.stop();
-    await source.close();
   });
 
   /** A blob that the mirror has never seen. */
