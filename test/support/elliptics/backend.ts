@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { chunksOf, Content, lengthOf, type Piece, type Sendable } from "./content.ts";
-import { fileInfoBytes, flag, ioBytes, ioFlag, parseIo, status, type FileInfo, type Header, type Io, type Moment } from "./wire.ts"; // prettier-ignore
+import { fileInfoBytes, flag, ioBytes, ioFlag, parseIo, status, type FileInfo, tableBytes, type Header, type Io, type Moment, type TableEntry } from "./wire.ts"; // prettier-ignore
 
 /** One frame of an answer, without what every frame has. */
 export interface Reply {
@@ -30,16 +30,48 @@ interface Stored {
   readonly reserved?: number;
 }
 
-/** A list of tags or of objects: each with its id and its data, by the id in hex. */
-export type Table = Map<string, { readonly id: Buffer; readonly data: Buffer }>;
+/** A list of tags or of objects, by their ids in hex. */
+export class Table {
+  readonly entries = new Map<string, TableEntry>();
+  readonly shard: number;
+  readonly shards: number;
+
+  constructor(shard = 0, shards = 0) {
+    this.shard = shard;
+    this.shards = shards;
+  }
+
+  set(id: Buffer, data: Buffer): void {
+    this.entries.set(id.toString("hex"), { id, data, time: now() });
+  }
+
+  delete(id: Buffer): void {
+    this.entries.delete(id.toString("hex"));
+  }
+}
+
+/** The tables that lie under their ids. */
+export class Tables {
+  readonly #tables = new Map<string, Table>();
+
+  find(id: Buffer): Table | undefined {
+    return this.#tables.get(id.toString("hex"));
+  }
+
+  findOrMake(id: Buffer, shard?: number, shards?: number): Table {
+    const table = this.find(id) ?? new Table(shard, shards);
+    this.#tables.set(id.toString("hex"), table);
+    return table;
+  }
+}
 
 /** What one backend of a node keeps. It outlives the node's process. */
 export class Backend {
   readonly id: number;
   readonly group: number;
   readonly ringIds: readonly Buffer[];
-  readonly objectTables = new Map<string, Table>();
-  readonly indexTables = new Map<string, Table>();
+  /** The lists of objects' tags, and those of tags' objects. */
+  readonly tables = new Tables();
   readonly #folder: string;
   readonly #objects = new Map<string, Stored>();
   isEnabled = true;
@@ -55,11 +87,6 @@ export class Backend {
   /** How many objects there are, without tables. */
   get objects(): number {
     return this.#objects.size;
-  }
-
-  /** Whether an object is there that can be read. */
-  holds(id: Buffer): boolean {
-    return this.#committed(id) !== undefined;
   }
 
   write({ header, body, piece }: Request, address: Buffer, complain: Complain): readonly Reply[] {
@@ -132,7 +159,17 @@ export class Backend {
 
   #committed(id: Buffer): Stored | undefined {
     const found = this.#objects.get(id.toString("hex"));
-    return found?.reserved === undefined ? found : undefined;
+    if (!found) return this.#table(id);
+    return found.reserved === undefined ? found : undefined;
+  }
+
+  /** A table is an object as any other for those who read. */
+  #table(id: Buffer): Stored | undefined {
+    const table = this.tables.find(id);
+    if (!table) return undefined;
+    const content = this.#empty();
+    content.write(0, tableBytes([...table.entries.values()], table.shard, table.shards));
+    return { content, time: now(), userFlags: 0n, appended: false };
   }
 
   /** The object as it is after a WRITE, or the status that refuses it. */
@@ -192,6 +229,11 @@ function checkWrite(io: Io, header: Header, complain: Complain): void {
   if (!io.id.equals(header.id)) complain("WRITE with an id that is not the header's");
   if (io.time.seconds < 1_000_000_000n || io.time.nanoseconds >= 1_000_000_000n) complain("WRITE without a time");
   if (io.start !== 0n) complain("WRITE with a lifetime");
+}
+
+function now(): Moment {
+  const milliseconds = Date.now();
+  return { seconds: BigInt(Math.floor(milliseconds / 1000)), nanoseconds: BigInt((milliseconds % 1000) * 1_000_000) };
 }
 
 function isOlder(a: Moment, b: Moment): boolean {

@@ -130,10 +130,10 @@ function fuzzed(frame: Buffer, random: Random): readonly Buffer[] {
       for (let count = 1 + random(4); count > 0; count--) bytes[within(0)] = random(256);
       return [bytes];
     case 1: // some bits of the body
-      if (bytes.length > headerSize) for (let count = 1 + random(8); count > 0; count--) bytes[within(headerSize)]! ^= 1 << random(8); // prettier-ignore
+      if (bytes.length > headerSize) for (let count = 1 + random(8); count > 0; count--) flip(bytes, within(headerSize), 1 << random(8)); // prettier-ignore
       return [bytes];
     case 2: // a number of the header
-      bytes.writeBigUInt64LE(odd(), [68, 76, 80, 88, 96, 104, 112][random(7)]!);
+      bytes.writeBigUInt64LE(odd(), [68, 76, 80, 88, 96, 104, 112][random(7)]);
       return [bytes];
     case 3: // a number of the body
       if (bytes.length >= headerSize + 8) bytes.writeBigUInt64LE(odd(), Math.min(within(headerSize), bytes.length - 8));
@@ -152,7 +152,11 @@ function fuzzed(frame: Buffer, random: Random): readonly Buffer[] {
       return random(2) === 0 ? [noise, bytes] : [bytes, noise];
     } // prettier-ignore
     default: // a last frame that isn't the last
-      bytes[96]! |= 2;
+      bytes.writeUInt8(bytes.readUInt8(96) | 2, 96);
       return [bytes];
   }
+}
+
+function flip(bytes: Buffer, at: number, bits: number): void {
+  bytes.writeUInt8(bytes.readUInt8(at) ^ bits, at);
 }

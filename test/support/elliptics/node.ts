@@ -164,9 +164,9 @@ export class EllipticsNode {
       if (header.flags !== (flag.direct | flag.noLock)) said(`the flags ${header.flags}`);
       if (major !== 2 || minor !== 26) said(`the version ${major}.${minor}`);
       if (header.group !== 0) said(`the group ${header.group}`);
-      if (major === version[0] && minor === version[1]) return true;
-      peer.socket.destroy();
-      return false;
+      peer.hasShakenHands = major === version[0] && minor === version[1];
+      if (!peer.hasShakenHands) peer.socket.destroy();
+      return peer.hasShakenHands;
     }
     if (!peer.hasShakenHands) said("a request before the handshake");
     if ((header.flags & flag.needAck) === 0) said("no NEED_ACK");
@@ -190,7 +190,7 @@ export class EllipticsNode {
     }
     const owner = header.group === 0 ? undefined : this.#around.ownerOf(header.id, header.group);
     if (refusal !== undefined) forget(request);
-    const replies = refusal === undefined ? this.#done(request, peer, owner) : [{ status: refusal }];
+    const replies = refusal === undefined ? this.#done(request, owner) : [{ status: refusal }];
     await held;
     for (const reply of replies) {
       const frame = answerTo(header, reply, owner?.backend.id ?? 0);
@@ -202,12 +202,11 @@ export class EllipticsNode {
   }
 
   /** Does what a request asks for, here or where its id belongs. */
-  #done(request: Request, peer: Peer, owner: Owner | undefined): readonly Reply[] {
+  #done(request: Request, owner: Owner | undefined): readonly Reply[] {
     const { header, body } = request;
     const { complain, shards, version, routes } = this.#around;
     switch (header.command) {
       case commands.REVERSE_LOOKUP: {
-        peer.hasShakenHands = true;
         const id = Buffer.alloc(64);
         for (const [position, number] of [...version, 11, 1, 0, shards].entries()) id.writeUInt32LE(number, position * 4);
         return [{ id, body: [addressList([this.addressBytes]), backendList(this.backends.filter((each) => each.isEnabled))] }];

@@ -27,9 +27,9 @@ export function updateTags({ header, body }: Request, backend: Backend, tagging:
     complain("INDEXES_UPDATE with flags or shards in an entry");
   }
   if (backend.isReadOnly) return [{ status: status.readOnly }];
-  const table = tableIn(backend.objectTables, header.id);
+  const table = backend.tables.findOrMake(header.id);
   if (request.flags === requestFlag.updateOnly) {
-    for (const { id, data } of request.entries) table.set(id.toString("hex"), { id, data });
+    for (const { id, data } of request.entries) table.set(id, data);
     return [{ more: true, body: [tagReplyBytes([])] }, {}];
   }
   if (request.flags !== 0) return malformed(complain, `INDEXES_UPDATE with the flags ${request.flags}`);
@@ -38,29 +38,30 @@ export function updateTags({ header, body }: Request, backend: Backend, tagging:
     return [];
   }
   const shard = shardOf(request.id, shards);
-  const changed: Buffer[] = [];
+  // Each server that has some of the tags' lists answers for them at once.
+  const changed = new Map<Backend, Buffer[]>();
+  const indexOf = (tag: Buffer): Table | undefined => {
+    const id = indexTableId(tag, shard, shards);
+    const owner = tagging.ownerOf(id, request.group);
+    if (owner) changed.set(owner, [...(changed.get(owner) ?? []), id]);
+    return owner?.tables.findOrMake(id, shard, shards);
+  };
   const wanted = new Map(request.entries.map((entry) => [entry.id.toString("hex"), entry]));
-  for (const [key, { id }] of table) {
+  for (const [key, { id }] of [...table.entries].sort(([a], [b]) => (a < b ? -1 : 1))) {
     if (wanted.has(key)) continue;
-    const tableId = indexTableId(id, shard, shards);
-    const owner = tagging.ownerOf(tableId, request.group);
-    if (!owner) return [{ status: status.unsupported }];
-    owner.indexTables.get(tableId.toString("hex"))?.delete(request.id.toString("hex"));
-    table.delete(key);
-    changed.push(tableId);
+    const index = indexOf(id);
+    if (!index) return [{ status: status.unsupported }];
+    index.delete(request.id);
+    table.delete(id);
   }
   for (const [key, { id, data }] of wanted) {
-    const isListed = table.get(key)?.data.equals(data) ?? false;
-    if (isListed) continue;
-    const tableId = indexTableId(id, shard, shards);
-    const owner = tagging.ownerOf(tableId, request.group);
-    if (!owner) return [{ status: status.unsupported }];
-    tableIn(owner.indexTables, tableId).set(request.id.toString("hex"), { id: request.id, data });
-    table.set(key, { id, data });
-    changed.push(tableId);
+    if (table.entries.get(key)?.data.equals(data) === true) continue;
+    const index = indexOf(id);
+    if (!index) return [{ status: status.unsupported }];
+    index.set(request.id, data);
+    table.set(id, data);
   }
-  // The real one answers for as many tags at a time as the tables of one node have.
-  return [...changed.map((id): Reply => ({ more: true, body: [tagReplyBytes([id])] })), {}];
+  return [...[...changed.values()].map((ids): Reply => ({ more: true, body: [tagReplyBytes(ids)] })), {}];
 }
 
 /** INDEXES_INTERNAL: changes one list of a tag's objects. */
@@ -81,10 +82,8 @@ export function changeIndex({ header, body }: Request, backend: Backend, tagging
   if (request.flags !== 0) complain(`INDEXES_INTERNAL with the flags ${request.flags}`);
   if (request.group !== 0 && request.group !== header.group) complain("INDEXES_INTERNAL with another group inside");
   if (backend.isReadOnly) return [{ status: status.readOnly }];
-  const object = request.id.toString("hex");
-  if (entry.flags === entryFlag.insert)
-    tableIn(backend.indexTables, header.id).set(object, { id: request.id, data: entry.data }); // prettier-ignore
-  else if (entry.flags === entryFlag.remove) backend.indexTables.get(header.id.toString("hex"))?.delete(object);
+  if (entry.flags === entryFlag.insert) backend.tables.findOrMake(header.id, shard, shards).set(request.id, entry.data);
+  else if (entry.flags === entryFlag.remove) backend.tables.find(header.id)?.delete(request.id);
   else return malformed(complain, `INDEXES_INTERNAL with the entry flags ${entry.flags}`);
   return [{ more: true, body: [tagReplyBytes([header.id])] }, {}];
 }
@@ -109,15 +108,15 @@ export function find({ header, body }: Request, backend: Backend, { complain }: 
 
 function findIn(backend: Backend, request: TagRequest): readonly FoundObject[] | undefined {
   const isUnion = (request.flags & requestFlag.unite) !== 0;
-  const tables = request.entries.map(({ id }) => ({ id, table: backend.indexTables.get(id.toString("hex")) }));
+  const tables = request.entries.map(({ id }) => ({ id, table: backend.tables.find(id) }));
   const there = tables.flatMap(({ id, table }) => (table ? [{ id, table }] : []));
   if (isUnion ? there.length === 0 : there.length < tables.length) return undefined;
-  const objects = new Map(there.flatMap(({ table }) => [...table]).map(([key, { id }]) => [key, id]));
+  const objects = new Map(there.flatMap(({ table }) => [...table.entries]).map(([key, { id }]) => [key, id]));
   const found = [...objects].map(([key, id]) => ({
     key,
     id,
     tags: there.flatMap(({ id: tag, table }) => {
-      const entry = table.get(key);
+      const entry = table.entries.get(key);
       return entry ? [[tag, entry.data] as const] : [];
     }),
   }));
@@ -136,13 +135,6 @@ function checkFind({ id, group, flags, shard, shards, entries }: TagRequest, rea
     if (entry.id.readUInt32BE(0) !== id.readUInt32BE(0)) complain("INDEXES_FIND across shards");
   }
 } // prettier-ignore
-
-function tableIn(tables: Map<string, Table>, id: Buffer): Table {
-  const key = id.toString("hex");
-  const table = tables.get(key) ?? new Map<string, never>();
-  tables.set(key, table);
-  return table;
-}
 
 function malformed(complain: Complain, what: string): readonly Reply[] {
   complain(what);

@@ -266,6 +266,37 @@ export function foundBytes(objects: readonly FoundObject[]): Buffer {
   ]);
 }
 
+/** A line of a table: a tag of an object, or an object of a tag. */
+export interface TableEntry {
+  readonly id: Buffer;
+  readonly data: Buffer;
+  readonly time: Moment;
+}
+
+/** A table as the object that it is. */
+export function tableBytes(entries: readonly TableEntry[], shard: number, shards: number): Buffer {
+  const sorted = [...entries].sort((a, b) => Buffer.compare(a.id, b.id));
+  return Buffer.concat([
+    Buffer.of(0x27, 0x40, 0x73, 0xe7, 0xfb, 0x8c, 0xa3, 0x5d),
+    array(4),
+    unsigned(2n),
+    array(sorted.length),
+    ...sorted.flatMap(({ id, data, time }) => [array(4), raw(id), raw(data), unsigned(time.seconds), unsigned(time.nanoseconds)]),
+    unsigned(BigInt(shard)),
+    unsigned(BigInt(shards)),
+  ]); // prettier-ignore
+}
+
+function unsigned(value: bigint): Buffer {
+  if (value < 0x80n) return Buffer.of(Number(value));
+  if (value < 0x100n) return Buffer.of(0xcc, Number(value));
+  if (value < 0x1_0000n) return Buffer.of(0xcd, Number(value >> 8n), Number(value & 0xffn));
+  if (value < 0x1_0000_0000n) return number32(0xce, Number(value));
+  const bytes = Buffer.alloc(9, 0xcf);
+  bytes.writeBigUInt64BE(value, 1);
+  return bytes;
+}
+
 function array(length: number): Buffer {
   if (length < 16) return Buffer.of(0x90 | length);
   return length < 0x10000 ? Buffer.of(0xdc, length >> 8, length & 255) : number32(0xdd, length);
