@@ -111,7 +111,11 @@ function findIn(backend: Backend, request: TagRequest): readonly FoundObject[] |
   const tables = request.entries.map(({ id }) => ({ id, table: backend.tables.find(id) }));
   const there = tables.flatMap(({ id, table }) => (table ? [{ id, table }] : []));
   if (isUnion ? there.length === 0 : there.length < tables.length) return undefined;
-  const objects = new Map(there.flatMap(({ table }) => [...table.entries]).map(([key, { id }]) => [key, id]));
+  // What has all tags is in the shortest list.
+  const shortest = [...there]
+    .sort((a, b) => a.table.entries.size - b.table.entries.size)
+    .slice(0, isUnion ? there.length : 1);
+  const objects = new Map(shortest.flatMap(({ table }) => [...table.entries]).map(([key, { id }]) => [key, id]));
   const found = [...objects].map(([key, id]) => ({
     key,
     id,
