@@ -1,9 +1,12 @@
 import { closeSync, openSync, rmSync, writeSync } from "node:fs";
 import type { Socket } from "node:net";
 import type { Reply, Request } from "./backend.ts";
-import { chunksOf, mostInMemory, newPath, type Piece, type Sendable } from "./content.ts";
+import { chunksOf, newPath, type Piece, type Sendable } from "./content.ts";
 import type { Faults } from "./faults.ts";
 import { commands, flag, headerBytes, headerSize, ioSize, parseHeader, type Header } from "./wire.ts";
+
+/** What brings more than so many bytes is put into a file while it comes. */
+const mostAtOnce = 2 * 1_048_576;
 
 /** The next turn of the event loop. */
 const turn = async (): Promise<void> => {
@@ -63,10 +66,15 @@ if (rest.length === 0) rest = (await more()) ?? rest;
     const isWrite = header.command === commands.WRITE && header.size >= ioSize;
     const body = await take(isWrite ? ioSize : header.size);
     const left = isWrite ? header.size - ioSize : 0;
-    const piece = left > mostInMemory ? await spool(left) : await take(left);
+    const piece = left > mostAtOnce ? await spool(left) : await take(left);
     if (!body || !piece) return;
-    yield { header, body: Buffer.from(body), piece: Buffer.isBuffer(piece) ? Buffer.from(piece) : piece };
+    yield { header, body: own(body), piece: Buffer.isBuffer(piece) ? own(piece) : piece };
   }
+}
+
+/** A part of much that came holds all of it in memory, unless it is copied. */
+function own(bytes: Buffer): Buffer {
+  return bytes.length * 2 > bytes.buffer.byteLength ? bytes : Buffer.from(bytes);
 }
 
 /** Sends frames one after the other, in packets as the faults want them. */

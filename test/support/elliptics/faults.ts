@@ -121,7 +121,7 @@ export class Faults {
 const oddNumbers = [0n, 1n, 0x7fn, 0xffn, 0xffffn, 0x7fff_ffffn, 0xffff_ffffn, 1n << 53n, (1n << 63n) - 1n, (1n << 64n) - 1n]; // prettier-ignore
 
 /** A frame that isn't what it should be any more. */
-function fuzzed(frame: Buffer, random: Random): readonly Buffer[] {
+export function fuzzed(frame: Buffer, random: Random): readonly Buffer[] {
   const bytes = Buffer.from(frame);
   const odd = (): bigint => oddNumbers[random(oddNumbers.length)] ?? 0n;
   const within = (start: number): number => start + random(Math.max(1, bytes.length - start));

@@ -107,10 +107,13 @@ export class EllipticsNode {
   /** Lets a backend leave or come back, and tells the clients unasked. */
   async setEnabled(backend: Backend, isEnabled: boolean): Promise<void> {
     backend.isEnabled = isEnabled;
-    const body = backendList([backend]);
-    const head = headerBytes({ command: commands.UPDATE_IDS, flags: flag.direct | flag.noLock, size: body.length });
+    await this.tell(updateOf([backend]));
+  }
+
+  /** Sends all clients something unasked. */
+  async tell(bytes: Buffer): Promise<void> {
     const told = [...this.#peers].filter((peer) => peer.hasShakenHands);
-    await Promise.all(told.map(async ({ outlet }) => { await outlet.send([head, body]); })); // prettier-ignore
+    await Promise.all(told.map(async ({ outlet }) => { await outlet.send([bytes]); })); // prettier-ignore
   }
 
   #accept(socket: Socket): void {
@@ -260,6 +263,13 @@ export class EllipticsNode {
     if ((flags & flag.needAck) !== 0) return replies;
     return replies.filter((reply) => reply.body !== undefined || (reply.status ?? 0) !== 0);
   }
+}
+
+/** What a server says when backends have left or come back. */
+export function updateOf(backends: readonly Backend[]): Buffer {
+  const body = backendList(backends);
+  const head = { command: commands.UPDATE_IDS, flags: flag.direct | flag.noLock, size: body.length };
+  return Buffer.concat([headerBytes(head), body]);
 }
 
 function addressList(addresses: readonly Buffer[]): Buffer {
