@@ -1,6 +1,5 @@
 import type { z } from "zod";
 import { optionGroups } from "../src/server/config/schema.ts";
-import { absentStorages } from "../src/server/config/storages.ts";
 import { defaultOf, fieldsOf, isRequired, metaOf, wordsFor } from "../src/server/config/schema-walk.ts";
 
 type Fields = Readonly<Record<string, z.core.$ZodType>>;
@@ -18,7 +17,7 @@ export function configurationReference(): string {
     const fields: Fields = Object.entries(optionGroups).find(([group]) => group === name)?.[1] ?? {};
     return `## ${title}\n\n${tables(fields, "")}`;
   });
-  return [introduction, ...groups, otherStorages()].join("\n\n") + "\n";
+  return [introduction, ...groups].join("\n\n") + "\n";
 }
 
 const introduction = `# Configuration
@@ -80,15 +79,4 @@ function row(key: string, field: z.core.$ZodType): string {
     description + (secret ? " Secret." : ""),
   ];
   return `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
-}
-
-function otherStorages(): string {
-  const lines = Object.entries(absentStorages)
-    .filter(([, { planned }]) => planned)
-    .map(([name, { options }]) => `- \`${name}\`: ${options.map((option) => `\`${option}\``).join(", ")}`);
-  return `## Storages that this version lacks
-
-Their options are known, so that one file can serve several versions, but a flavor that chooses such a storage is an error.
-
-${lines.join("\n")}`;
 }

@@ -234,6 +234,8 @@ const flavors: Readonly<Record<string, Draft>> = {
     elliptics_verbosity: "_env:ELLIPTICS_VERBOSITY:4",
     elliptics_logfile: "_env:ELLIPTICS_LOGFILE:/dev/stderr",
     elliptics_addr_family: "_env:ELLIPTICS_ADDR_FAMILY:2",
+    elliptics_namespace: "_env:ELLIPTICS_NAMESPACE:DOCKER",
+    elliptics_node_flags: "_env:ELLIPTICS_NODE_FLAGS",
   },
   dev: {
     "<<": "local",
@@ -246,8 +248,6 @@ const flavors: Readonly<Record<string, Draft>> = {
   prod: { "<<": "s3", storage_path: "_env:STORAGE_PATH:/prod" },
 };
 
-const lacking = "this version lacks the storage yet.";
-
 const remarks: Readonly<Record<string, string>> = {
   common: "What every flavor starts from.",
   local: "Images in a folder of this machine.",
@@ -259,7 +259,7 @@ const remarks: Readonly<Record<string, string>> = {
   openstack: "Another name of glance.",
   "glance-swift": "Layers in OpenStack Glance, all else in Swift.",
   "openstack-swift": "Another name of glance-swift.",
-  elliptics: `Images in Elliptics: ${lacking}`,
+  elliptics: "Images in an Elliptics cluster.",
   dev: "The flavor of a first day, and the one without SETTINGS_FLAVOR: only this machine reaches it, and search is on.",
   test: "For trying things out, in a folder of its own.",
   prod: "For a registry that others rely on: S3.",

@@ -83,6 +83,7 @@ function storageProbe(settings: Settings): Probe {
 function subjectOf({ storage, ...settings }: Settings): string {
   if (storage === "swift") return `swift, container ${settings.swift_container}, by ${settings.swift_authurl ?? ""}`;
   if (storage === "glance") return `glance with ${settings.storage_alternate}, by ${settings.swift_authurl ?? ""}`;
+  if (storage === "elliptics") return `elliptics at ${(settings.elliptics_nodes ?? []).join(", ")}`;
   if (storage !== "s3" && storage !== "gcs") return storage;
   const named = storage === "s3" ? settings.s3_bucket : undefined;
   const bucket = named ?? settings.boto_bucket ?? "";

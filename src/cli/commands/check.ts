@@ -100,18 +100,12 @@ async function verdictsOf(
   }
 }
 
-/** One line about many flavors: it tells a flavor with mistakes from one that waits for another version. */
+/** One line about many flavors. */
 function summary(verdicts: readonly Verdict[]): string {
-  const named = (title: string, chosen: readonly Verdict[]): string =>
-    chosen.length === 0 ? "" : ` ${title}: ${chosen.map(({ flavor = "the file" }) => flavor).join(", ")}.`;
-  const valid = verdicts.filter(({ problems }) => problems.length === 0);
-  const wrong = verdicts.filter(({ problems }) => problems.some(({ lacking }) => lacking !== true));
-  const lacking = verdicts.filter((verdict) => !valid.includes(verdict) && !wrong.includes(verdict));
-  return (
-    `${valid.length} of ${verdicts.length} can be served.` +
-    named("With mistakes", wrong) +
-    named("With a storage that this version lacks", lacking)
-  );
+  const wrong = verdicts.filter(({ problems }) => problems.length > 0);
+  const names = wrong.map(({ flavor = "the file" }) => flavor).join(", ");
+  const mistakes = wrong.length === 0 ? "" : ` With mistakes: ${names}.`;
+  return `${verdicts.length - wrong.length} of ${verdicts.length} can be served.${mistakes}`;
 }
 
 async function probed(loaded: Loaded, signal: AbortSignal): Promise<readonly Result[]> {

@@ -1,4 +1,5 @@
 import type { StorageDefinition } from "./define.ts";
+import { elliptics } from "./elliptics.ts";
 import { gcs } from "./gcs.ts";
 import { glance } from "./glance.ts";
 import { local } from "./local.ts";
@@ -7,7 +8,7 @@ import { s3 } from "./s3.ts";
 import { swift } from "./swift.ts";
 
 /** Every driver that `storage` can name. A new one is one line here. */
-export const storageDefinitions: readonly StorageDefinition[] = [local, memory, s3, gcs, swift, glance];
+export const storageDefinitions: readonly StorageDefinition[] = [local, memory, s3, gcs, swift, glance, elliptics];
 
 /** Drivers by others, by the name that the configuration has for them. */
 const foreign = new Map<string, StorageDefinition>();

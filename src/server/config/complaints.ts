@@ -10,7 +10,6 @@ export interface Complaint {
   readonly line?: number;
   readonly problem: string;
   readonly remedy: string;
-  readonly lacking?: true;
 }
 
 /** Puts what zod found wrong with `values` into words, one complaint an option, without ever quoting a secret. */

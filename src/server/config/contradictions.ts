@@ -24,6 +24,7 @@ export function contradictions(settings: Settings, places: ReadonlyMap<string, P
   if (settings.storage === "s3") found.push(...lacksOfS3(settings, places));
   if (settings.storage === "gcs") found.push(...lacksOfGcs(settings, places));
   if (settings.storage === "swift" || settings.storage === "glance") found.push(...lacksOfSwift(settings, places));
+  if (settings.storage === "elliptics") found.push(...lacksOfElliptics(settings, places));
   const { metrics, http } = settings;
   if (metrics?.port === http.port && http.port !== 0 && !http.host.startsWith("unix:")) {
     found.push({
@@ -82,6 +83,14 @@ function lacksOfSwift(settings: Settings, places: ReadonlyMap<string, Place>): r
   const keys = ["swift_authurl", "swift_user", "swift_password"] as const;
   const missing = keys.filter((key) => settings[key] === undefined);
   return missing.map((key) => ({ ...at(key, places), problem: "is missing", remedy: needed[key] }));
+}
+
+function lacksOfElliptics(
+  { elliptics_nodes: nodes }: Settings,
+  places: ReadonlyMap<string, Place>,
+): readonly Complaint[] {
+  const remedy = "Name the nodes, such as elliptics.example.com:1025:2; the sample reads them from ELLIPTICS_NODES.";
+  return nodes === undefined ? [{ ...at("elliptics_nodes", places), problem: "is missing", remedy }] : [];
 }
 
 /** Values that can be served but are hardly what is wanted. */

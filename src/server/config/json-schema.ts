@@ -2,7 +2,6 @@ import { z } from "zod";
 import { addedStorages } from "../../drivers/storage/index.ts";
 import { settingsSchema } from "./schema.ts";
 import { optionsOfAbsentStorages } from "./old-files.ts";
-import { absentStorages } from "./storages.ts";
 
 type JsonSchema = z.core.JSONSchema.BaseSchema;
 
@@ -22,8 +21,7 @@ export function configJsonSchema(): Readonly<Record<string, unknown>> {
     },
   });
   const { storage, ...options } = mapped(flavor.properties ?? {}, asWritten);
-  const planned = Object.keys(absentStorages).filter((name) => absentStorages[name]?.planned);
-  const absent: JsonSchema = { description: "Of a storage that this version lacks." };
+  const absent: JsonSchema = { description: "Of a storage that is not supported." };
   const others = Object.fromEntries([...optionsOfAbsentStorages].map((name) => [name, absent]));
   return {
     $schema: "https://json-schema.org/draft/2020-12/schema",
@@ -38,7 +36,7 @@ export function configJsonSchema(): Readonly<Record<string, unknown>> {
             ...storage,
             anyOf: [
               ...(storage?.anyOf ?? []),
-              { enum: [...planned, ...foreign.map(({ name }) => name)] },
+              { enum: foreign.map(({ name }) => name) },
               { type: "string", pattern: modulePattern },
             ],
           },

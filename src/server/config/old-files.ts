@@ -50,9 +50,7 @@ export function accommodate(flavor: Mapping, env: Environment, foreign?: string)
 export const unsupportedFlavors: readonly string[] = ["cloudfronts3", "azureblob", "oss"];
 
 /** Keys that a flavor may have beside the schema's own, for suggestions. */
-export const optionsOfAbsentStorages: ReadonlySet<string> = new Set(
-  Object.values(absentStorages).flatMap((storage) => storage.options),
-);
+export const optionsOfAbsentStorages: ReadonlySet<string> = new Set(Object.values(absentStorages).flat());
 
 const mailOptions = new Set(Object.keys(fieldsOf(settingsSchema.shape.email_exceptions) ?? {}));
 
@@ -80,15 +78,9 @@ function textOf({ value }: Entry, env: Environment): string {
   return value.kind === "scalar" ? (resolveScalar(value, env)?.text.toLowerCase() ?? "") : "";
 }
 
-function absence(name: string): Pick<Complaint, "problem" | "remedy" | "lacking"> {
-  return absentStorages[name]?.planned === true
-    ? {
-        problem: `this version of registryctl lacks the storage ${name}`,
-        remedy: "Choose another flavor or storage, such as storage: local, or install a version that has it.",
-        lacking: true,
-      }
-    : {
-        problem: `the storage ${name} is not supported`,
-        remedy: "Choose another flavor or storage, such as storage: local.",
-      };
+function absence(name: string): Pick<Complaint, "problem" | "remedy"> {
+  return {
+    problem: `the storage ${name} is not supported`,
+    remedy: "Choose another flavor or storage, such as storage: local.",
+  };
 }

@@ -12,8 +12,6 @@ export interface Problem {
   readonly problem: string;
   /** What to do, as a whole sentence. */
   readonly remedy: string;
-  /** True when nothing is wrong with the option: this version lacks what it asks for. */
-  readonly lacking?: true;
 }
 
 /** The configuration can't be used: everything that is wrong with it at once. Its message is all of it as text. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { option } from "../../drivers/option.ts";
+import { ellipticsOptions } from "../../drivers/storage/elliptics/options.ts";
 import { gcsOptions } from "../../drivers/storage/gcs/options.ts";
 import { glanceOptions } from "../../drivers/storage/glance/options.ts";
 import { addedStorages, findStorage, storageDefinitions } from "../../drivers/storage/index.ts";
@@ -8,7 +9,7 @@ import { swiftOptions } from "../../drivers/storage/swift/options.ts";
 import { defaultOf, fieldsOf } from "./schema-walk.ts";
 import { kind, size } from "./values.ts";
 
-const storageNames = ["local", "memory", "s3", "gcs", "swift", "glance"] as const;
+const storageNames = ["local", "memory", "s3", "gcs", "swift", "glance", "elliptics"] as const;
 
 /** The options that say where images are kept. */
 export const storageOptions = {
@@ -16,7 +17,7 @@ export const storageOptions = {
     z.enum([...storageNames, "file"]).transform((name): string => (name === "file" ? "local" : name)),
     {
       description:
-        "Where images are kept: local (also called file) is a folder, s3 a bucket of Amazon S3 or of another server that speaks its protocol, gcs one of Google Cloud Storage, swift a container of OpenStack Swift, glance the images of OpenStack Glance with a folder or Swift for all else, memory forgets everything at the end.",
+        "Where images are kept: local (also called file) is a folder, s3 a bucket of Amazon S3 or of another server that speaks its protocol, gcs one of Google Cloud Storage, swift a container of OpenStack Swift, glance the images of OpenStack Glance with a folder or Swift for all else, elliptics an Elliptics cluster, memory forgets everything at the end.",
     },
   ),
   storage_path: option(kind(z.string().meta({ format: "path" }), "a path").default("/tmp/registry"), {
@@ -38,6 +39,13 @@ export const storageOptions = {
   ...gcsOptions,
   ...swiftOptions,
   ...glanceOptions,
+  ...ellipticsOptions,
+  elliptics_nodes: kind(ellipticsOptions.elliptics_nodes, "nodes such as {host: 1025} or host:1025:2"),
+  elliptics_groups: kind(ellipticsOptions.elliptics_groups, "groups such as [1, 2] or 1,2"),
+  elliptics_addr_family: kind(ellipticsOptions.elliptics_addr_family, "2 or 10"),
+  elliptics_node_flags: kind(ellipticsOptions.elliptics_node_flags, "flags such as mix_states, or a number"),
+  elliptics_logfile: kind(ellipticsOptions.elliptics_logfile, "a path"),
+  elliptics_verbosity: kind(ellipticsOptions.elliptics_verbosity, "a number from 0 to 10, or a level such as info"),
 };
 
 /** The defaults that a storage has of its own, for options that several have: the storage's name is as written. */
@@ -52,43 +60,15 @@ export function optionsOfOthers(name: string): ReadonlySet<string> {
   const own = new Set(Object.keys(findStorage(name)?.options.shape ?? {}));
   const others = [
     ...[...storageDefinitions, ...addedStorages().values()].flatMap(({ options }) => Object.keys(options.shape)),
-    ...Object.values(absentStorages).flatMap(({ options }) => options),
+    ...Object.values(absentStorages).flat(),
   ];
   // Ours are used to it, whether they need it or not.
   const isOurs = !addedStorages().has(name);
   return new Set(others.filter((option) => !own.has(option) && (option !== "storage_path" || !isOurs)));
 }
 
-/** The options of a storage that configuration files name but this version doesn't have. */
-export interface AbsentStorage {
-  /** Whether it is planned at all. */
-  readonly planned: boolean;
-  readonly options: readonly string[];
-}
-
-/** Storages that files of the original choose: their options are no mistakes, but choosing one is. */
-export const absentStorages: Readonly<Record<string, AbsentStorage>> = {
-  elliptics: {
-    planned: true,
-    options: [
-      "elliptics_nodes",
-      "elliptics_groups",
-      "elliptics_wait_timeout",
-      "elliptics_check_timeout",
-      "elliptics_io_thread_num",
-      "elliptics_net_thread_num",
-      "elliptics_nonblocking_io_thread_num",
-      "elliptics_verbosity",
-      "elliptics_loglevel",
-      "elliptics_logfile",
-      "elliptics_addr_family",
-      "elliptics_namespace",
-      "elliptics_node_flags",
-    ],
-  },
-  azureblob: {
-    planned: false,
-    options: ["azure_storage_account_name", "azure_storage_account_key", "azure_storage_container", "azure_use_https"],
-  },
-  oss: { planned: false, options: ["oss_host", "oss_bucket", "oss_accessid", "oss_accesskey"] },
+/** Storages that files of the original choose, with their options: those are no mistakes, but choosing one is. */
+export const absentStorages: Readonly<Record<string, readonly string[]>> = {
+  azureblob: ["azure_storage_account_name", "azure_storage_account_key", "azure_storage_container", "azure_use_https"],
+  oss: ["oss_host", "oss_bucket", "oss_accessid", "oss_accesskey"],
 };

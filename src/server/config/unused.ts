@@ -22,6 +22,7 @@ export function unused(settings: Settings, places: ReadonlyMap<string, Place>): 
       problem: "is not used: requests are always signed with version 4",
       remedy: "Remove it.",
     },
+    storage === "elliptics" && threadsWanted(settings),
     cache && lru && { key: "cache.host", problem: "is not used beside cache_lru", remedy: "Remove one of the two." },
     settings.storage_redirect &&
       findStorage(storage)?.features.redirect !== true && {
@@ -66,6 +67,21 @@ export function unusedOfOtherStorages(
   const problem = `is not used${also}: this flavor does not choose a storage with that option`;
   return [{ key, line, problem, remedy: "Remove what is left of another storage, or choose that storage." }];
 }
+
+/** Said once for all of them. What the original's sample says, everybody has. */
+function threadsWanted(settings: Settings): Pick<Complaint, "key" | "problem" | "remedy"> | false {
+  const wanted = threadOptions.filter((key) => settings[key] !== 2);
+  const [key, ...rest] = wanted;
+  if (key === undefined) return false;
+  const also = rest.length === 0 ? "" : `, nor ${rest.join(", ")}`;
+  return { key, problem: `is not used${also}: this client has no threads`, remedy: "Remove it." };
+}
+
+const threadOptions = [
+  "elliptics_io_thread_num",
+  "elliptics_net_thread_num",
+  "elliptics_nonblocking_io_thread_num",
+] as const;
 
 const accelOption = "nginx_x_accel_redirect";
 const sendfile = "apache_x_sendfile";

@@ -77,7 +77,7 @@ export class Cluster {
 
   /** How many shards the servers' index tables have. Rejects as `request` does when none has been reached. */
   async shards(): Promise<number> {
-    if (this.#shards === undefined) await this.#anyConnection();
+    if (this.#shards === undefined) await this.#anyNode();
     return this.#shards ?? 1;
   }
 
@@ -88,8 +88,15 @@ export class Cluster {
   async request(request: Request, routed: boolean): Promise<readonly Buffer[]> {
     const places = this.#ring.find(request.group, request.id);
     const place = places.find(({ owner }) => isConnected(owner)) ?? places[0];
-    const connection = place === undefined ? await this.#anyConnection() : await this.#reach(place.owner);
-    return await connection.request(routed && place ? { ...request, backend: place.backend } : request);
+    const node = place === undefined ? await this.#anyNode() : place.owner;
+    const connection = await this.#reach(node);
+    try {
+      return await connection.request(routed && place ? { ...request, backend: place.backend } : request);
+    } catch (error) {
+      // That something is missing is no failure of the node's.
+      if (!(error instanceof EllipticsFailure) || error.status === status.missing) throw error;
+      throw new EllipticsFailure(error.status, `node ${node.name}: ${error.message}`);
+    }
   }
 
   close(): void {
@@ -110,11 +117,13 @@ export class Cluster {
     return node;
   }
 
-  async #anyConnection(): Promise<Connection> {
+  /** A node that is connected now. */
+  async #anyNode(): Promise<Node> {
     const nodes = [...this.#nodes.values()];
-    for (const { connection } of nodes) if (connection?.isOpen) return connection;
+    const connected = nodes.find(isConnected);
+    if (connected) return connected;
     try {
-      return await Promise.any(nodes.map(async (node) => await this.#reach(node)));
+      return await Promise.any(nodes.map(async (node) => await this.#reach(node).then(() => node)));
     } catch {
       const reasons = nodes.map(({ name, reason }) => `${name}: ${reason || "not tried"}`).join("; ");
       throw new EllipticsFailure(status.unroutable, `no node can be reached (${reasons})`);
@@ -176,8 +185,10 @@ export class Cluster {
   #failed(node: Node, reason: Error): void {
     if (this.#isClosed) return;
     const { check, log } = this.#settings;
+    // Said once, however often it is tried again.
+    if (node.reason !== reason.message)
+      log.log(node.isExpected ? "error" : "notice", `${node.name}: ${reason.message}`);
     Object.assign(node, { connection: undefined, failedAt: Date.now(), reason: reason.message });
-    log.log(node.isExpected ? "error" : "notice", `${node.name}: ${reason.message}`);
     const longest = node.isExpected ? Math.min(this.#settings.pauses.longest, check) : check;
     const pause = Math.min(longest, this.#settings.pauses.shortest * 2 ** Math.min(node.failures++, 20));
     clearTimeout(node.timer);
@@ -194,7 +205,11 @@ export class Cluster {
   /** Asks every connected server who else there is, and connects to those that are new. Never rejects. */
   async #refresh(): Promise<void> {
     if (!this.#settings.asksRoutes) return;
-    await Promise.all([...this.#nodes.values()].map(async (node) => { await this.#discover(node); }));
+    await Promise.all(
+      [...this.#nodes.values()].map(async (node) => {
+        await this.#discover(node);
+      }),
+    );
   }
 
   async #discover({ connection, name, place }: Node): Promise<void> {
@@ -204,7 +219,11 @@ export class Cluster {
     try {
       const { perNode, addresses } = decodeRouteList(Buffer.concat(await connection.request(request)));
       const others = addresses.filter((_, index) => index % Math.max(1, perNode) === place);
-      await Promise.all(others.map(async (address) => { await this.#meet(address); }));
+      await Promise.all(
+        others.map(async (address) => {
+          await this.#meet(address);
+        }),
+      );
     } catch (error) {
       this.#settings.log.log("warning", `${name} does not tell its routes: ${String(error)}`);
     }

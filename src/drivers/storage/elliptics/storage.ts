@@ -125,7 +125,10 @@ export class EllipticsStorage implements StorageDriver {
       const [, id, said] = /^content (\S+) (\d+)$/.exec(text) ?? [];
       const key = /^deleted ([^]*)$/.exec(text)?.[1];
       if (id !== undefined && Number(said) < time) await this.#settle({ id, size: 0 });
-      if (key !== undefined) await this.#keys.run(key, async () => { await this.#removeAgain(key); });
+      if (key !== undefined)
+        await this.#keys.run(key, async () => {
+          await this.#removeAgain(key);
+        });
     }
   }
 
