@@ -106,8 +106,7 @@ export class Faults {
       return;
     }
     for (let at = 0; at < bytes.length;) {
-      // Few packets where there is much to send, many in the heads of frames.
-      const most = this.split === "everywhere" ? 1 : 1 + this.random(bytes.length < 1_000 ? 40 : bytes.length);
+      const most = this.split === "everywhere" ? 1 : 1 + this.random(bytes.length);
       yield bytes.subarray(at, at + most);
       at += most;
     }
