@@ -20,6 +20,7 @@ export function questions(cwd: string, file: string): readonly Question[] {
         { value: "s3", hint: "in a bucket of Amazon S3, Ceph or another server that speaks S3" },
         { value: "gcs", hint: "in a bucket of Google Cloud Storage" },
         { value: "swift", hint: "in a container of OpenStack Swift" },
+        { value: "elliptics", hint: "in an Elliptics cluster" },
         { value: "memory", hint: "nowhere: all is forgotten at the end; for tests" },
       ],
       initial: () => "local",

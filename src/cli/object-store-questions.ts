@@ -79,6 +79,24 @@ export const objectStoreQuestions: readonly Question[] = [
     initial: () => "",
     when: isStorage("swift"),
   },
+  {
+    name: "ellipticsNodes",
+    flag: "--elliptics-nodes",
+    kind: "text",
+    message: "Which nodes are connected to? (host:port:family, such as 192.0.2.1:1025:2; separated by commas)",
+    initial: () => "",
+    validate: (list) => /^[^\s,]+:\d+([\s,]+[^\s,]+:\d+)*$/.test(list) || "name nodes such as 192.0.2.1:1025:2",
+    when: isStorage("elliptics"),
+  },
+  {
+    name: "ellipticsGroups",
+    flag: "--elliptics-groups",
+    kind: "text",
+    message: "Which groups keep a copy each? (separated by commas)",
+    initial: () => "1",
+    validate: (list) => /^\d+(,\d+)*$/.test(list) || "give numbers such as 1,2",
+    when: isStorage("elliptics"),
+  },
 ];
 
 /** The options that the answers come to; `file` makes a path absolute. Nothing for local storage. */
@@ -108,6 +126,11 @@ export function objectStoreDraft(answers: Answers, file: (name: string) => strin
         swift_user: said("swiftUser"),
         swift_password: "_env:OS_PASSWORD",
         swift_tenant_name: said("swiftProject"),
+      };
+    case "elliptics":
+      return {
+        elliptics_nodes: said("ellipticsNodes")?.split(/[\s,]+/),
+        elliptics_groups: said("ellipticsGroups")?.split(",").map(Number),
       };
     default:
       return {};

@@ -104,16 +104,6 @@ describe("registryctl check", () => {
     expect(text.stderr).to.equal("\n1 of 3 can be served. With mistakes: a, c.\n");
   });
 
-  it("tells flavors that wait for another version from those with mistakes", async () => {
-    await writeFile(
-      join(cwd, "config.yml"),
-      "a: {storage: memory}\nb: {storage: elliptics}\nc: {storage: elliptics, x: y}\n",
-    );
-    const { code, stderr } = await registryctl(["check", "-c", "config.yml", "--all", "--no-probe"], { cwd });
-    expect(code).to.equal(3);
-    expect(stderr).to.equal("\n1 of 3 can be served. With mistakes: c. With a storage that this version lacks: b.\n");
-  });
-
   it("says what to do about everything that fails", async () => {
     await writeFile(join(cwd, "data"), "");
     await writeFile(join(cwd, "config.yml"), local(", privileged_key: none.pem"));

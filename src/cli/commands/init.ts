@@ -32,6 +32,7 @@ export function init(context: Context): CommandUnknownOpts {
         "s3",
         "gcs",
         "swift",
+        "elliptics",
         "memory",
       ] as const),
     )
@@ -44,6 +45,8 @@ export function init(context: Context): CommandUnknownOpts {
     .option("--swift-container <name>", "container of storage swift")
     .option("--swift-user <name>", "user of storage swift")
     .option("--swift-project <name>", "project of that user")
+    .option("--elliptics-nodes <list>", "nodes of storage elliptics, such as host:1025:2, with commas between them")
+    .option("--elliptics-groups <list>", "groups that keep a copy each, such as 1,2")
     .option("--host <address>", "address to listen on")
     .option("--port <number>", "port to listen on")
     .option("--behind-proxy", "there is a proxy in front of it")

@@ -260,19 +260,14 @@ describe("the complaints about a flavor", () => {
       { line: 4, key: "email_exceptions.to_addr", problem: /is missing/, remedy: /Add to_addr/ },
     ],
     [
-      "a storage of a later version",
-      "dev: {storage: elliptics, elliptics_groups: REPLACEME, s3_secure: REPLACEME}",
-      {
-        line: 1,
-        key: "storage",
-        problem: /^this version of registryctl lacks the storage elliptics$/,
-        remedy: /storage: local/,
-      },
+      "a storage that is not there, before what else is wrong",
+      "dev: {storage: oss, oss_host: REPLACEME, s3_secure: REPLACEME}",
+      { line: 1, key: "storage", problem: /^the storage oss is not supported$/, remedy: /storage: local/ },
     ],
     [
       "a storage from the environment",
-      "dev: {storage: '_env:S:elliptics'}",
-      { line: 1, key: "storage", problem: /lacks the storage elliptics/, remedy: /local/ },
+      "dev: {storage: '_env:S:oss'}",
+      { line: 1, key: "storage", problem: /the storage oss is not supported/, remedy: /local/ },
     ],
     [
       "a storage that never comes",

@@ -139,7 +139,7 @@ describe("a storage by others", () => {
     expect(await failure("storage: ../none.mjs")).to.contain(`there is no file ${join(folder, "none.mjs")}`);
     expect(await failure("storage: ../../../up stairs")).to.contain("there is no file");
     expect(await failure("storage: 'up stairs'")).to.contain("can't be the name of a package either");
-    expect(await failure("storage: elliptics")).to.contain("this version of registryctl lacks the storage elliptics");
+    expect(await failure("storage: azureblob")).to.contain("the storage azureblob is not supported");
   });
 
   const wrong: [string, string, RegExp][] = [

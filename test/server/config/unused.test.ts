@@ -47,7 +47,7 @@ describe("an option that changes nothing", () => {
   });
 
   it("does not hide that the storage is missing", () => {
-    const { problems, warnings } = evaluated("dev: {storage: elliptics, elliptics_groups: r, storage_redirect: true}");
+    const { problems, warnings } = evaluated("dev: {storage: oss, oss_host: r, storage_redirect: true}");
     expect(problems.map(({ key }) => key)).to.deep.equal(["storage"]);
     expect(warnings).to.deep.equal([]);
   });

@@ -77,10 +77,10 @@ export class Connection {
       }
     });
     socket.once("error", (error) => {
-      this.#end(error);
+      this.#end(this.#isRefused ? new Error(refusal, { cause: error }) : error);
     });
     socket.once("close", () => {
-      this.#end(new Error("the server closed the connection"));
+      this.#end(new Error(this.#isRefused ? refusal : "the server closed the connection"));
     });
   }
 
@@ -116,6 +116,11 @@ export class Connection {
    */
   async request(request: Request): Promise<readonly Buffer[]> {
     return (await this.#exchange({ ...request, flags: request.flags ?? headerFlag.needAck })).bodies;
+  }
+
+  /** A server of another version says nothing, and goes. */
+  get #isRefused(): boolean {
+    return this.#received === 0 && this.#socket.bytesWritten > 0;
   }
 
   close(): void {
@@ -206,6 +211,8 @@ export class Connection {
     this.#events.onClose(reason);
   }
 }
+
+const refusal = `the server closed the connection when it was greeted: perhaps it is not of version ${version[0]}.${version[1]}`;
 
 function lost(reason: Error): EllipticsFailure {
   return new EllipticsFailure(status.lost, `the connection was lost: ${reason.message}`);
