@@ -36,6 +36,8 @@ export class Faults {
   split: "nowhere" | "everywhere" | "randomly" = "nowhere";
   /** How long each request waits before it is done. */
   milliseconds = 0;
+  /** How many requests a fault has met since it was calm. */
+  met = 0;
   readonly random: Random;
   #rules: Rule[] = [];
 
@@ -47,6 +49,7 @@ export class Faults {
   calm(): void {
     this.split = "nowhere";
     this.milliseconds = 0;
+    this.met = 0;
     this.#rules = [];
   }
 
@@ -94,7 +97,9 @@ export class Faults {
       if (rule.port !== undefined && rule.port !== port) continue;
       const position = rule.seen++;
       const first = rule.skip ?? 0;
-      if (position >= first && position < first + (rule.times ?? Infinity)) return rule.mischief();
+      if (position < first || position >= first + (rule.times ?? Infinity)) continue;
+      this.met += 1;
+      return rule.mischief();
     }
     return {};
   }

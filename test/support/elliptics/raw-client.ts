@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { indexTableId, keyId, objectTableId, shardOf } from "./ids.ts";
-import { commands, flag, headerBytes, headerSize, ioBytes, parseHeader, tagRequestBytes, type CommandName, type Header, type Io } from "./wire.ts"; // prettier-ignore
+import { commands, flag, headerBytes, headerSize, ioBytes, ioSize, parseHeader, tagRequestBytes, type CommandName, type Header, type Io } from "./wire.ts"; // prettier-ignore
 
 /** A frame that came from a server. */
 export interface Frame {
@@ -107,6 +107,22 @@ export class RawElliptics {
     }
   }
 
+  /** All bytes of a key in a group, undefined where nothing is. */
+  async content(key: string, group = 1, namespace?: string): Promise<Buffer | undefined> {
+    const { header, body } = await this.io("READ", keyId(key, namespace), {}, undefined, { group });
+    return header.status === 0 ? body.subarray(ioSize) : undefined;
+  }
+
+  /** The keys in a folder as the original driver's `list_directory` finds them, sorted. */
+  async keysIn(folder: string, group = 1): Promise<readonly string[]> {
+    const keys: string[] = [];
+    for (let shard = 0; shard < this.shards; shard++) {
+      const [answer] = await this.find(["docker", folder], shard, group);
+      if (answer?.header.status === 0) keys.push(...dataIn(answer.body));
+    }
+    return keys.sort();
+  }
+
   /** Tags a key as the original client's `update_indexes` does. */
   async tag(key: string, tags: readonly string[], group = 1, shards = this.shards): Promise<void> {
     const id = keyId(key);
@@ -167,6 +183,25 @@ export class RawElliptics {
       asked.done(asked.frames);
     }
   }
+}
+
+/** What is kept with the first of two tags, in an answer to FIND: as short as the keys of tests. */
+function dataIn(body: Buffer): readonly string[] {
+  const found: string[] = [];
+  // The ids are of a fixed length, so each object begins where the one before ends.
+  for (let at = (body[0] ?? 0) === 0xdc ? 3 : 1; at < body.length;) {
+    at += 2 + 3 + 64 + 1;
+    for (let tag = 0; tag < 2; tag++) {
+      at += 1 + 3 + 64;
+      const head = body[at] ?? 0;
+      const isShort = head < 0xda;
+      const length = isShort ? head & 0x1f : body.readUInt16BE(at + 1);
+      at += isShort ? 1 : 3;
+      if (tag === 0) found.push(body.toString("utf8", at, at + length));
+      at += length;
+    }
+  }
+  return found;
 }
 
 /** Python's `os.path.dirname` of a key. */
