@@ -61,6 +61,17 @@ describe("a flavor", () => {
       storage_alternate: "local",
       swift_container: "dev_container",
       boto_debug: 0,
+      elliptics_groups: [1],
+      elliptics_namespace: "DOCKER",
+      elliptics_wait_timeout: 60,
+      elliptics_check_timeout: 60,
+      elliptics_addr_family: 2,
+      elliptics_node_flags: 0,
+      elliptics_logfile: "/dev/stderr",
+      elliptics_verbosity: 4,
+      elliptics_io_thread_num: 2,
+      elliptics_net_thread_num: 2,
+      elliptics_nonblocking_io_thread_num: 2,
     });
   });
 
@@ -166,7 +177,7 @@ describe("the complaints about a flavor", () => {
         line: 1,
         key: "storage",
         problem: /^is missing$/,
-        remedy: /^Add storage: local, memory, s3, gcs, swift, glance or file\.$/,
+        remedy: /^Add storage: local, memory, s3, gcs, swift, glance, elliptics or file\.$/,
       },
     ],
     [

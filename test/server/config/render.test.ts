@@ -24,7 +24,7 @@ prod:
   # Where images are kept: local (also called file) is a folder, s3 a bucket of Amazon S3 or of
   # another server that speaks its protocol, gcs one of Google Cloud Storage, swift a container of
   # OpenStack Swift, glance the images of OpenStack Glance with a folder or Swift for all else,
-  # memory forgets everything at the end.
+  # elliptics an Elliptics cluster, memory forgets everything at the end.
   storage: local
   # The folder that images are kept in, or the prefix of their keys in an object store, where it is
   # /registry if nothing is said.

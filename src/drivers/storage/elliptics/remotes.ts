@@ -1,3 +1,4 @@
+import { isIPv6 } from "node:net";
 import { canonicalHost, type Address } from "./structures.ts";
 
 /** The families of addresses, as the protocol and operators have them. */
@@ -12,6 +13,7 @@ export function parseRemote(text: string, family: FamilyNumber): Address | undef
   const [, bracketed, plain, digits, own] = found ?? [];
   const host = bracketed ?? plain ?? "";
   const port = Number(digits);
-  if (!/^[\w.:%-]+$/.test(host) || port < 1 || port > 65_535) return undefined;
+  if (host.includes(":") ? !isIPv6(host) : !/^[\w.-]+$/.test(host)) return undefined;
+  if (port < 1 || port > 65_535) return undefined;
   return { host: canonicalHost(host), port, family: Number(own ?? family) === 10 ? 6 : 4 };
 }
