@@ -238,6 +238,14 @@ describe("elliptics when a server misbehaves", function () {
     expect(await exists(driver, "silent/b")).to.be.false;
   });
 
+  it("waits for one that is slow", async () => {
+    const { cluster, driver } = stage;
+    cluster.faults.milliseconds = 40;
+    await put(driver, "slow/key", "x");
+    expect(await textOf(driver, "slow/key")).to.equal("x");
+    await driver.delete("slow/key");
+  });
+
   it("removes all below a prefix, tags and folders with it", async () => {
     const { cluster, driver } = stage;
     const before = cluster.backends[0]!.objects;

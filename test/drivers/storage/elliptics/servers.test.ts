@@ -1,3 +1,5 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { expect } from "chai";
 import { openElliptics } from "../../../../src/drivers/storage/elliptics.ts";
 import type { StorageDriver } from "../../../../src/drivers/storage/driver.ts";
@@ -6,7 +8,7 @@ import { startElliptics, type EllipticsCluster, type EllipticsOptions } from "..
 import { RawElliptics } from "../../../support/elliptics/raw-client.ts";
 import { ellipticsSettings } from "../../../support/elliptics/settings.ts";
 import { addressBytes } from "../../../support/elliptics/wire.ts";
-import { until } from "../../../support/program.ts";
+import { removeFolder, temporaryFolder, until } from "../../../support/program.ts";
 import { keysOf, outcome, put, textOf } from "../../../support/storage-content.ts";
 
 const quick = { patience: 500, pauses: { shortest: 10, longest: 100 } };
@@ -79,6 +81,41 @@ describe("elliptics finds servers", () => {
     expect(await outcome(driver.stat("x"))).to.equal("UNAVAILABLE");
     await cluster.nodes[0]!.start();
     await until("it is found", async () => (await outcome(driver.stat("x"))) === "NOT_FOUND");
+  });
+
+  it("but doesn't wait for ever for one that takes connections and says nothing: another passes things on", async () => {
+    const cluster = await start({ layout: "two" });
+    const [first, second] = cluster.nodes;
+    cluster.faults.silence({ command: "REVERSE_LOOKUP", port: second!.port });
+    const driver = await open(cluster);
+    await put(driver, "x", "x");
+    await first!.stop();
+    expect((await failure(driver.stat("x"))).message).to.match(/group 1\b.*group 2\b/);
+    cluster.faults.calm();
+    await first!.start();
+    await until(
+      "both speak",
+      async () => (await outcome(put(driver, "x", "y"))) === "done" && second!.connections === 1,
+    );
+  });
+
+  it("and tells a file which it has lost and found", async () => {
+    const folder = await temporaryFolder("elliptics-log");
+    undos.push(() => removeFolder(folder));
+    const cluster = await start({ layout: "one" });
+    const file = join(folder, "events");
+    const more = { elliptics_logfile: file, elliptics_verbosity: "info" };
+    const driver = await openElliptics(ellipticsSettings(cluster, more), quick);
+    undos.push(() => driver.close());
+    const [node] = cluster.nodes;
+    await node!.stop();
+    await until("it is lost", async () => (await outcome(driver.ping())) === "UNAVAILABLE");
+    await node!.start();
+    await until("it is found", async () => (await outcome(driver.ping())) === "done");
+    const name = node!.address.replace(/:2$/, "");
+    const written = async (): Promise<readonly string[]> => (await readFile(file, "utf8")).split("\n");
+    await until("all is written", async () => (await written()).filter((line) => line.includes(`connected to ${name} `)).length === 2); // prettier-ignore
+    expect((await written()).filter((line) => line.includes("elliptics error") && line.includes(name))).to.have.lengthOf.within(1, 3); // prettier-ignore
   });
 
   it("and says which group none of them has", async () => {
