@@ -1,12 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { DriverError } from "../errors.ts";
 import { writeBlocks } from "./blocks.ts";
+import { pendingTag } from "./directory.ts";
 import { formOf, type ContentRef } from "./forms.ts";
 import type { Objects } from "./objects.ts";
 import type { Tag, Tags } from "./tags.ts";
-
-/** The tag of contents of which it isn't sure that an object refers to them, and of objects that some group may still have. */
-export const pendingTag = "registryctl//pending";
 
 /** The key of a content. No object's key has an empty component, and no listing leads here. */
 export function contentKey({ id }: ContentRef): string {

@@ -13,6 +13,9 @@ export interface Found {
   readonly groups: readonly number[];
 }
 
+/** The tag of objects that some group may still have, and of contents of which it isn't sure that an object refers to them. */
+export const pendingTag = "registryctl//pending";
+
 /** So many objects are asked for at once. */
 const lanes = 32;
 
@@ -35,13 +38,8 @@ export class Directory {
 
   /** What lies under the key, undefined where nothing does. */
   async find(key: string): Promise<Found | undefined> {
-    try {
-      const found = await this.#inspect(key);
-      return found.form.kind === "deleted" ? undefined : found;
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw error;
-    }
+    const found = await this.#stored(key);
+    return found?.form.kind === "deleted" ? undefined : found;
   }
 
   /**
@@ -61,27 +59,40 @@ export class Directory {
   }
 
   /**
-   * Takes away what is at the key, which is there, and what says so. `others` are the tags that say it is not gone
-   * everywhere. Answers whether it was this call that took it away.
+   * Takes away what is at the key, which is there, and what says so. Answers whether it was this call that took it away. Where a
+   * group is away it would bring the object back: what is newer says in the others that it is none, and is pending.
    */
-  async remove(key: string, others: readonly Tag[]): Promise<boolean> {
+  async remove(key: string): Promise<boolean> {
     // Where too few groups could follow, none begins.
     await this.#tags.hasAny(key);
     const { wasThere, isComplete } = await this.#objects.remove(key);
-    if (!isComplete) {
-      // The group that is away would bring the object back. What is newer says that it is none.
-      await this.#tags.add(key, others);
+    if (isComplete) {
+      await this.unlist(key);
+    } else {
+      await this.#tags.add(key, [...tagsOf(key), { name: pendingTag, data: `deleted ${key}` }]);
       await this.#objects.write(key, deletedBytes);
-      return wasThere;
     }
-    await this.unlist(key);
     return wasThere;
+  }
+
+  /** As `remove`, of what is pending. What has been written since then is pending no longer: of its tags `others` are left beside the usual. */
+  async removeAgain(key: string, others: readonly Tag[]): Promise<void> {
+    await this.#folders.run(key, async () => {
+      if (await this.find(key)) {
+        await this.#tags.replace(key, [...tagsOf(key), ...others]);
+        return;
+      }
+      const { isComplete } = await this.#objects.remove(key);
+      if (isComplete) await this.unlist(key);
+      // It may have been a folder, which somebody else needs again.
+      if (await this.#hasObject(key)) await this.#placeFolder(key);
+    });
   }
 
   /** Takes the tags from a key that nothing is at. */
   async unlist(key: string): Promise<void> {
-    if (await this.#tags.hasAny(key)) await this.#tags.replace(key, []);
-    if ((await this.find(key)) !== undefined) await this.#tags.add(key, tagsOf(key));
+    if ((await this.#tags.hasAny(key)) && !(await this.#stored(key))) await this.#tags.replace(key, []);
+    if (await this.find(key)) await this.#tags.add(key, tagsOf(key));
   }
 
   /** Takes away the folder, and those above it, where there is no object below. */
@@ -114,6 +125,16 @@ export class Directory {
     }
   }
 
+  /** As `find`, but tells what says that it is deleted, too. */
+  async #stored(key: string): Promise<Found | undefined> {
+    try {
+      return await this.#inspect(key);
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+  }
+
   async #inspect(key: string): Promise<Found> {
     const answers = await this.#objects.lookup(key);
     const groups = answers.map(({ group }) => group);
@@ -126,8 +147,7 @@ export class Directory {
 
   async #removeIfEmpty(folder: string): Promise<boolean> {
     if ((await this.find(folder))?.form.kind !== "folder" || (await this.#hasObject(folder))) return false;
-    await this.#objects.remove(folder);
-    await this.unlist(folder);
+    await this.remove(folder);
     const isGone = !(await this.#hasObject(folder));
     if (!isGone) await this.#placeFolder(folder);
     return isGone;

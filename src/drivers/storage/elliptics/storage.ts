@@ -8,8 +8,8 @@ import { KeyedLock } from "../keyed-lock.ts";
 import { blocksOf, blockSize, writeBlocks } from "./blocks.ts";
 import { Claims } from "./claims.ts";
 import type { Cluster } from "./cluster.ts";
-import { Contents, pendingTag } from "./contents.ts";
-import { Directory, folderOf, walk, type Found } from "./directory.ts";
+import { Contents } from "./contents.ts";
+import { Directory, folderOf, pendingTag, walk, type Found } from "./directory.ts";
 import { emptyBytes, formOf, referenceTo, type ContentRef } from "./forms.ts";
 import type { Objects } from "./objects.ts";
 import { pieces, Sources, step, wholly, type Source } from "./source.ts";
@@ -125,10 +125,7 @@ export class EllipticsStorage implements StorageDriver {
       const [, id, said] = /^content (\S+) (\d+)$/.exec(text) ?? [];
       const key = /^deleted ([^]*)$/.exec(text)?.[1];
       if (id !== undefined && Number(said) < time) await this.#settle({ id, size: 0 });
-      if (key !== undefined)
-        await this.#keys.run(key, async () => {
-          await this.#removeAgain(key);
-        });
+      if (key !== undefined) await this.#removeAgain(key);
     }
   }
 
@@ -179,8 +176,7 @@ export class EllipticsStorage implements StorageDriver {
 
   /** Does what puts another object at the key, and removes the content of what was there. INVALID_KEY where that is a folder. */
   async #replacing<T>(key: string, work: () => Promise<T>): Promise<T> {
-    const old = await this.#occupied(key);
-    const content = old?.form.kind === "reference" ? old.form.content : undefined;
+    const content = referredBy(await this.#occupied(key));
     if (content) await this.#contents.pend(content);
     const result = await work();
     if (content) await this.#settle(content);
@@ -237,19 +233,20 @@ export class EllipticsStorage implements StorageDriver {
       await this.#directory.unlist(key);
       return false;
     }
-    const content = found.form.kind === "reference" ? found.form.content : undefined;
+    const content = referredBy(found);
     if (content) await this.#contents.pend(content);
-    const others = [{ name: pendingTag, data: `deleted ${key}` }];
-    const wasOurs = await this.#directory.remove(key, others);
+    const wasOurs = await this.#directory.remove(key);
     if (content && wasOurs) await this.#settle(content);
     return true;
   }
 
   /** Where groups that were away are back, nothing has to say any more that an object is deleted. */
   async #removeAgain(key: string): Promise<void> {
-    if (await this.#directory.find(key)) return;
-    const { isComplete } = await this.#objects.remove(key);
-    if (isComplete) await this.#directory.unlist(key);
+    await this.#keys.run(key, async () => {
+      const content = referredBy(await this.#directory.find(key));
+      await this.#directory.removeAgain(key, content ? [this.#contents.userTag(content, key)] : []);
+    });
+    await this.#directory.tidy(folderOf(key));
   }
 
   async #settle(content: ContentRef): Promise<void> {
@@ -283,6 +280,10 @@ export class EllipticsStorage implements StorageDriver {
       }
     }
   }
+}
+
+function referredBy(found: Found | undefined): ContentRef | undefined {
+  return found?.form.kind === "reference" ? found.form.content : undefined;
 }
 
 /** How often an object that changes while it is opened is opened again. */
