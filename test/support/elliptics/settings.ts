@@ -13,3 +13,6 @@ export function ellipticsSettings(
 ): EllipticsSettings {
   return ellipticsSchema.parse({ ...ellipticsOptions(cluster), elliptics_logfile: "/dev/null", ...more });
 }
+
+/** What tests open the driver with, so that they wait for little. */
+export const quickTuning = { patience: 500, pauses: { shortest: 10, longest: 100 }, cleansUp: false } as const;

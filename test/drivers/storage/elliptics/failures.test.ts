@@ -1,12 +1,10 @@
 import { expect } from "chai";
 import { openElliptics } from "../../../../src/drivers/storage/elliptics.ts";
-import type { StorageDriver } from "../../../../src/drivers/storage/driver.ts";
 import { failure } from "../../../support/bucket-failures.ts";
 import { keyId } from "../../../support/elliptics/ids.ts";
-import { startElliptics, type EllipticsCluster, type EllipticsOptions } from "../../../support/elliptics/index.ts";
 import { RawElliptics } from "../../../support/elliptics/raw-client.ts";
-import { ellipticsSettings } from "../../../support/elliptics/settings.ts";
-import { endOfSuite } from "../../../support/end-of-suite.ts";
+import { ellipticsSettings, quickTuning } from "../../../support/elliptics/settings.ts";
+import { ellipticsStage, settled } from "../../../support/elliptics/stage.ts";
 import { until } from "../../../support/program.ts";
 import {
   bufferBytes,
@@ -22,38 +20,9 @@ import {
 
 const mebibyte = 1_048_576;
 const block = Buffer.alloc(65_536, "failures ");
-const quick = { patience: 500, pauses: { shortest: 10, longest: 100 } };
-
-/** A cluster and a driver on it, for a suite; what it sent was sound in the end. */
-function stageOf(options: EllipticsOptions): { cluster: EllipticsCluster; driver: StorageDriver } {
-  const stage: { cluster?: EllipticsCluster; driver?: StorageDriver } = {};
-  const atEnd = endOfSuite();
-  before(async () => {
-    const cluster = await startElliptics(options);
-    atEnd(() => cluster.close());
-    const driver = await openElliptics(ellipticsSettings(cluster), quick);
-    atEnd(() => driver.close());
-    Object.assign(stage, { cluster, driver });
-  });
-  afterEach(async () => {
-    stage.cluster?.faults.calm();
-    for (const node of stage.cluster?.nodes ?? []) if (!node.isRunning) await node.start();
-    if (stage.cluster && stage.driver) await settled({ cluster: stage.cluster, driver: stage.driver });
-    stage.cluster?.check();
-  });
-  return stage as { cluster: EllipticsCluster; driver: StorageDriver };
-}
-
-/** Waits until the driver has found back to all nodes. */
-async function settled({ cluster, driver }: { cluster: EllipticsCluster; driver: StorageDriver }): Promise<void> {
-  await until("all nodes are connected", async () => {
-    await driver.ping();
-    return cluster.nodes.every(({ connections }) => connections > 0);
-  });
-}
 
 describe("elliptics when one of three nodes of a ring is away", () => {
-  const stage = stageOf({ layout: "ring" });
+  const stage = ellipticsStage({ layout: "ring" });
   const keys = Array.from({ length: 30 }, (_, index) => `ring/${index}`);
 
   before(async () => {
@@ -101,7 +70,7 @@ describe("elliptics when one of three nodes of a ring is away", () => {
 });
 
 describe("elliptics with three groups", () => {
-  const stage = stageOf({ layout: "three" });
+  const stage = ellipticsStage({ layout: "three" });
 
   it("works with two of them, and reads nothing old of the third when it is back", async () => {
     const { cluster, driver } = stage;
@@ -146,7 +115,7 @@ describe("elliptics with three groups", () => {
 });
 
 describe("elliptics with two groups", () => {
-  const stage = stageOf({ layout: "two" });
+  const stage = ellipticsStage({ layout: "two" });
 
   it("reads what the other has while one is away, but writes nothing, and says which one is missing", async () => {
     const { cluster, driver } = stage;
@@ -175,7 +144,7 @@ describe("elliptics with two groups", () => {
 
 describe("elliptics when a server misbehaves", function () {
   this.timeout(60_000);
-  const stage = stageOf({ layout: "one" });
+  const stage = ellipticsStage({ layout: "one" });
 
   it("matches answers that come in another order, each behind every byte in a packet of its own", async () => {
     const { cluster, driver } = stage;
@@ -225,7 +194,7 @@ describe("elliptics when a server misbehaves", function () {
 
   it("gives up on a server that says nothing, and works when it speaks again", async () => {
     const { cluster, driver } = stage;
-    const impatient = await openElliptics(ellipticsSettings(cluster), { ...quick, patience: 50 });
+    const impatient = await openElliptics(ellipticsSettings(cluster), { ...quickTuning, patience: 50 });
     await put(impatient, "silent/a", "x");
     cluster.faults.silence();
     expect((await failure(impatient.stat("silent/a"))).message).to.match(/no answer/);
@@ -254,6 +223,20 @@ describe("elliptics when a server misbehaves", function () {
     for (const key of await keysOf(driver, "gone")) await driver.delete(key);
     expect(await keysOf(driver, "gone")).to.deep.equal([]);
     expect(cluster.backends[0]!.objects).to.equal(before);
+  });
+
+  it("does nothing any more once it is closed", async () => {
+    const { cluster } = stage;
+    const own = await openElliptics(ellipticsSettings(cluster), quickTuning);
+    cluster.faults.silence({ command: "LOOKUP" });
+    const waiting = failure(own.stat("closed"));
+    await until("it waits", () => cluster.faults.met > 0);
+    await own.close();
+    const accepted = cluster.nodes[0]!.accepted;
+    for (const work of [waiting, failure(put(own, "closed", "x")), failure(keysOf(own, ""))]) {
+      expect((await work).message).to.contain("the storage is closed");
+    }
+    expect(cluster.nodes[0]!.accepted).to.equal(accepted);
   });
 
   it("keeps no connection and no memory of a thousand failures", async () => {

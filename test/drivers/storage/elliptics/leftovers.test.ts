@@ -1,45 +1,31 @@
 import { expect } from "chai";
 import { openElliptics } from "../../../../src/drivers/storage/elliptics.ts";
-import type { StorageDriver } from "../../../../src/drivers/storage/driver.ts";
 import { EllipticsStorage } from "../../../../src/drivers/storage/elliptics/storage.ts";
-import { startElliptics, type EllipticsCluster } from "../../../support/elliptics/index.ts";
-import { ellipticsSettings } from "../../../support/elliptics/settings.ts";
-import { endOfSuite } from "../../../support/end-of-suite.ts";
+import { ellipticsSettings, quickTuning } from "../../../support/elliptics/settings.ts";
+import { ellipticsStage, settled } from "../../../support/elliptics/stage.ts";
 import { until } from "../../../support/program.ts";
 import { hashOf, keysOf, outcome, put, repeated, textOf } from "../../../support/storage-content.ts";
 
 const mebibyte = 1_048_576;
 const block = Buffer.alloc(65_536, "leftovers ");
-const quick = { patience: 500, pauses: { shortest: 10, longest: 100 }, cleansUp: false };
 
 describe("what elliptics leaves when it can't finish", () => {
-  let cluster: EllipticsCluster;
-  let driver: StorageDriver;
-  const atEnd = endOfSuite();
+  const stage = ellipticsStage({ layout: "three" });
 
-  before(async () => {
-    cluster = await startElliptics({ layout: "three" });
-    atEnd(() => cluster.close());
-    driver = await openElliptics(ellipticsSettings(cluster), quick);
-    atEnd(() => driver.close());
-  });
-
-  afterEach(() => {
-    cluster.check();
-  });
-
-  const objects = (): readonly number[] => cluster.backends.map((backend) => backend.objects);
+  const objects = (): readonly number[] => stage.cluster.backends.map((backend) => backend.objects);
   const cleanUp = async (): Promise<void> => {
+    const { driver } = stage;
     if (!(driver instanceof EllipticsStorage)) throw new Error("it is another driver");
     await driver.removeLeftovers(Date.now() + 1);
   };
 
   it("of writes that were killed anywhere is seen by nobody, and removed later", async () => {
+    const { cluster, driver } = stage;
     await put(driver, "kept/small", "small");
     await driver.write("kept/large", repeated(block, 3 * mebibyte));
     const before = objects();
     for (let skip = 0; skip < 40; skip += 3) {
-      const own = await openElliptics(ellipticsSettings(cluster), quick);
+      const own = await openElliptics(ellipticsSettings(cluster), quickTuning);
       // From some request on no answer comes: so it is for one that is killed.
       cluster.faults.silence({ skip });
       const size = 2 * mebibyte + 1;
@@ -60,6 +46,7 @@ describe("what elliptics leaves when it can't finish", () => {
   });
 
   it("of what is deleted while a group is away does not come back with it, and is removed later", async () => {
+    const { cluster, driver } = stage;
     const before = objects();
     await put(driver, "deleted/key", "x");
     const [, , third] = cluster.nodes;
@@ -67,10 +54,7 @@ describe("what elliptics leaves when it can't finish", () => {
     await driver.delete("deleted/key");
     expect(await outcome(driver.stat("deleted/key"))).to.equal("NOT_FOUND");
     await third!.start();
-    await until("the third group is back", async () => {
-      await driver.ping();
-      return third!.connections > 0;
-    });
+    await settled(stage);
     for (let round = 0; round < 5; round++) {
       expect(await outcome(driver.stat("deleted/key"))).to.equal("NOT_FOUND");
       expect(await keysOf(driver, "deleted")).to.deep.equal([]);

@@ -1,10 +1,8 @@
 import { expect } from "chai";
 import { openElliptics } from "../../../../src/drivers/storage/elliptics.ts";
-import type { StorageDriver } from "../../../../src/drivers/storage/driver.ts";
-import { startElliptics, type EllipticsCluster } from "../../../support/elliptics/index.ts";
 import { RawElliptics } from "../../../support/elliptics/raw-client.ts";
 import { ellipticsSettings } from "../../../support/elliptics/settings.ts";
-import { endOfSuite } from "../../../support/end-of-suite.ts";
+import { ellipticsStage } from "../../../support/elliptics/stage.ts";
 import { keysOf, namesOf, outcome, put, repeated, source, textOf } from "../../../support/storage-content.ts";
 
 const mebibyte = 1_048_576;
@@ -12,26 +10,17 @@ const block = Buffer.alloc(65_536, "original ");
 const large = 3 * mebibyte + 7;
 
 describe("elliptics and the original driver on the same cluster", () => {
-  let cluster: EllipticsCluster;
-  let driver: StorageDriver;
+  const stage = ellipticsStage({ layout: "ring", shards: 4 });
   let original: RawElliptics;
-  const atEnd = endOfSuite();
 
   before(async () => {
-    cluster = await startElliptics({ layout: "ring", shards: 4 });
-    atEnd(() => cluster.close());
-    driver = await openElliptics(ellipticsSettings(cluster));
-    atEnd(() => driver.close());
-    original = await RawElliptics.connect(cluster.nodes[0]!.port);
+    original = await RawElliptics.connect(stage.cluster.nodes[0]!.port);
   });
 
-  afterEach(() => {
-    cluster.check();
-  });
-
-  const objects = (): number => cluster.backends.reduce((sum, backend) => sum + backend.objects, 0);
+  const objects = (): number => stage.cluster.backends.reduce((sum, backend) => sum + backend.objects, 0);
 
   it("has what the other has written: contents, parts of them, listings", async () => {
+    const { driver } = stage;
     await original.putContent("theirs/images/a/json", "{}");
     await original.putContent("theirs/images/a/_empty", "");
     await original.putContent("theirs/images/b-c", "x");
@@ -58,6 +47,7 @@ describe("elliptics and the original driver on the same cluster", () => {
   });
 
   it("replaces and deletes it, with its folders, and leaves nothing of it", async () => {
+    const { driver } = stage;
     await driver.delete("at-the-top");
     for (const key of await keysOf(driver, "theirs")) await driver.delete(key);
     await original.putContent("replaced/by/ours", "theirs");
@@ -71,6 +61,7 @@ describe("elliptics and the original driver on the same cluster", () => {
   });
 
   it("writes what the other has: contents under their keys, tags, markers of folders, never an empty content", async () => {
+    const { driver } = stage;
     await put(driver, "ours/a/json", "{}");
     await put(driver, "ours/a/empty", "");
     await driver.write("ours/a/layer", repeated(block, large), large);
@@ -90,6 +81,7 @@ describe("elliptics and the original driver on the same cluster", () => {
   });
 
   it("keeps what looks like the other's marks apart from them", async () => {
+    const { driver } = stage;
     for (const text of ["EMPTY", "DIRECTORY"]) {
       await put(driver, "marks/file", text);
       expect([await textOf(driver, "marks/file"), (await driver.stat("marks/file")).size]).to.deep.equal([text, text.length]); // prettier-ignore
@@ -99,9 +91,10 @@ describe("elliptics and the original driver on the same cluster", () => {
   });
 
   it("sees nothing of another namespace", async () => {
+    const { driver } = stage;
     const names = ["", "OTHER"];
     for (const namespace of names) {
-      const other = await openElliptics(ellipticsSettings(cluster, { elliptics_namespace: namespace }));
+      const other = await openElliptics(ellipticsSettings(stage.cluster, { elliptics_namespace: namespace }));
       await other.write("apart/key", source(namespace || "none"));
       expect(await keysOf(other, "")).to.deep.equal(["apart/key"]);
       expect(String(await original.content("apart/key", 1, namespace))).to.equal(namespace || "none");

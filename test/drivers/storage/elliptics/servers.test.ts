@@ -6,12 +6,10 @@ import type { StorageDriver } from "../../../../src/drivers/storage/driver.ts";
 import { failure } from "../../../support/bucket-failures.ts";
 import { startElliptics, type EllipticsCluster, type EllipticsOptions } from "../../../support/elliptics/index.ts";
 import { RawElliptics } from "../../../support/elliptics/raw-client.ts";
-import { ellipticsSettings } from "../../../support/elliptics/settings.ts";
+import { ellipticsSettings, quickTuning } from "../../../support/elliptics/settings.ts";
 import { addressBytes } from "../../../support/elliptics/wire.ts";
 import { removeFolder, temporaryFolder, until } from "../../../support/program.ts";
 import { keysOf, outcome, put, textOf } from "../../../support/storage-content.ts";
-
-const quick = { patience: 500, pauses: { shortest: 10, longest: 100 } };
 
 describe("elliptics finds servers", () => {
   const undos: (() => Promise<void>)[] = [];
@@ -27,7 +25,7 @@ describe("elliptics finds servers", () => {
     return cluster;
   };
   const open = async (known: Pick<EllipticsCluster, "addresses" | "groups">): Promise<StorageDriver> => {
-    const driver = await openElliptics(ellipticsSettings(known), quick);
+    const driver = await openElliptics(ellipticsSettings(known), quickTuning);
     undos.push(() => driver.close());
     return driver;
   };
@@ -105,7 +103,7 @@ describe("elliptics finds servers", () => {
     const cluster = await start({ layout: "one" });
     const file = join(folder, "events");
     const more = { elliptics_logfile: file, elliptics_verbosity: "info" };
-    const driver = await openElliptics(ellipticsSettings(cluster, more), quick);
+    const driver = await openElliptics(ellipticsSettings(cluster, more), quickTuning);
     undos.push(() => driver.close());
     const [node] = cluster.nodes;
     await node!.stop();
