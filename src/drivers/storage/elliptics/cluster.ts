@@ -86,6 +86,7 @@ export class Cluster {
    * says into the request.
    */
   async request(request: Request, routed: boolean): Promise<readonly Buffer[]> {
+    if (this.#isClosed) throw new EllipticsFailure(status.lost, "the storage is closed");
     const places = this.#ring.find(request.group, request.id);
     const place = places.find(({ owner }) => isConnected(owner)) ?? places[0];
     const node = place === undefined ? await this.#anyNode() : place.owner;
@@ -138,6 +139,7 @@ export class Cluster {
   }
 
   async #open(node: Node): Promise<Connection> {
+    if (this.#isClosed) throw new EllipticsFailure(status.lost, "the storage is closed");
     if (node.connection?.isOpen) return node.connection;
     return await (node.opening ??= this.#connect(node).finally(() => {
       node.opening = undefined;

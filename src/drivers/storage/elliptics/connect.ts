@@ -1,5 +1,6 @@
 import type { StorageDriver } from "../driver.ts";
 import { DriverError } from "../errors.ts";
+import { claimTimes, type ClaimTimes } from "./claims.ts";
 import { Cluster } from "./cluster.ts";
 import { logLevels, openEventLog } from "./event-log.ts";
 import { Groups } from "./groups.ts";
@@ -16,9 +17,11 @@ export interface EllipticsTuning {
   readonly pauses: { readonly shortest: number; readonly longest: number };
   /** Removes what killed processes left. */
   readonly cleansUp: boolean;
+  /** How long other processes are kept from a key that one writes. */
+  readonly claims: ClaimTimes;
 }
 
-const usual: EllipticsTuning = { pauses: { shortest: 100, longest: 5_000 }, cleansUp: true };
+const usual: EllipticsTuning = { pauses: { shortest: 100, longest: 5_000 }, cleansUp: true, claims: claimTimes };
 
 /** How often the store is looked through for what was left, and how old that is at least, in milliseconds. */
 const rounds = 3_600_000;
@@ -29,7 +32,7 @@ export async function connectElliptics(
   settings: EllipticsSettings,
   tuning: Partial<EllipticsTuning>,
 ): Promise<StorageDriver> {
-  const { patience, pauses, cleansUp } = { ...usual, ...tuning };
+  const { patience, pauses, cleansUp, claims } = { ...usual, ...tuning };
   const { elliptics_nodes: nodes = [], elliptics_verbosity: verbosity, elliptics_node_flags: flags } = settings;
   const remotes = nodes.flatMap((text) => parseRemote(text, settings.elliptics_addr_family) ?? []);
   if (remotes.length === 0) throw new DriverError("REFUSED", "elliptics_nodes names no node");
@@ -49,7 +52,7 @@ export async function connectElliptics(
   });
   const { elliptics_namespace: namespace, elliptics_groups: groups } = settings;
   const mixes = (flags & nodeFlag.mixStates) !== 0;
-  const driver = new EllipticsStorage(cluster, new Objects(cluster, new Groups(groups), { namespace, mixes }));
+  const driver = new EllipticsStorage(cluster, new Objects(cluster, new Groups(groups), { namespace, mixes }), claims);
   await cluster.start();
   const cleanUp = (): void => {
     driver.removeLeftovers(Date.now() - old).catch((error: unknown) => {

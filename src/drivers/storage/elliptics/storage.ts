@@ -6,7 +6,7 @@ import { exactly } from "../exact-size.ts";
 import { compareKeys } from "../key-order.ts";
 import { KeyedLock } from "../keyed-lock.ts";
 import { blocksOf, blockSize, writeBlocks } from "./blocks.ts";
-import { Claims } from "./claims.ts";
+import { Claims, type ClaimTimes } from "./claims.ts";
 import type { Cluster } from "./cluster.ts";
 import { Contents } from "./contents.ts";
 import { Directory, folderOf, pendingTag, walk, type Found } from "./directory.ts";
@@ -32,13 +32,13 @@ export class EllipticsStorage implements StorageDriver {
   readonly #sources: Sources;
   readonly #keys = new KeyedLock();
 
-  constructor(cluster: Cluster, objects: Objects) {
+  constructor(cluster: Cluster, objects: Objects, claims?: ClaimTimes) {
     this.#cluster = cluster;
     this.#objects = objects;
     this.#tags = new Tags(cluster, objects);
     this.#directory = new Directory(objects, this.#tags);
     this.#contents = new Contents(objects, this.#tags);
-    this.#claims = new Claims(this.#tags);
+    this.#claims = new Claims(this.#tags, claims);
     this.#sources = new Sources(objects, this.#contents);
   }
 
@@ -165,11 +165,11 @@ export class EllipticsStorage implements StorageDriver {
    * else has put something there meanwhile, it is they who see it replaced: not before all is kept elsewhere.
    */
   async #copyTo(key: string, source: Source): Promise<Stat> {
-    return await this.#claims.run(key, async (renew) => {
+    return await this.#claims.run(key, async (assure) => {
       if (await this.#occupied(key))
         return await this.#refer(key, await this.#contents.store(wholly(source), source.size));
       return await this.#directory.place(key, async () => {
-        return await writeBlocks(this.#objects, key, wholly(source, renew), source.size);
+        return await writeBlocks(this.#objects, key, wholly(source, assure), source.size);
       });
     });
   }
