@@ -124,7 +124,7 @@ export class Connection {
   }
 
   close(): void {
-    this.#end(new Error("the client closed the connection"));
+    this.#end(new Error("the storage is closed"));
   }
 
   async #greet(): Promise<Greeting> {
