@@ -3,7 +3,7 @@ import { openElliptics } from "../../../../src/drivers/storage/elliptics.ts";
 import { fuzzed } from "../../../support/elliptics/faults.ts";
 import { startElliptics } from "../../../support/elliptics/index.ts";
 import { updateOf } from "../../../support/elliptics/node.ts";
-import { ellipticsSettings } from "../../../support/elliptics/settings.ts";
+import { ellipticsSettings, quickTuning } from "../../../support/elliptics/settings.ts";
 import { until } from "../../../support/program.ts";
 import { seededRandom } from "../../../support/random.ts";
 import { bufferBytes, bytesOf, keysOf, outcome, put, repeated, textOf } from "../../../support/storage-content.ts";
@@ -19,11 +19,13 @@ describe("elliptics among servers that answer anything", function () {
     it(`fails or works, and goes on, in a cluster of the layout "${layout}"`, async function () {
       const random = seededRandom(this);
       const cluster = await startElliptics({ layout, seed: random(2 ** 31) });
-      const driver = await openElliptics(ellipticsSettings(cluster), { patience: 60, pauses: { shortest: 10, longest: 50 } });
-      const works = async (): Promise<boolean> => (await outcome(driver.ping())) === "done";
+      const calm = await openElliptics(ellipticsSettings(cluster));
       const keys = Array.from({ length: 6 }, (_, index) => `fuzz/${index}`);
-      for (const key of keys) await put(driver, key, `content of ${key}`);
-      await driver.write("large", repeated(block, 2 * mebibyte), 2 * mebibyte);
+      for (const key of keys) await put(calm, key, `content of ${key}`);
+      await calm.write("large", repeated(block, 2 * mebibyte), 2 * mebibyte);
+      await calm.close();
+      const driver = await openElliptics(ellipticsSettings(cluster), { ...quickTuning, patience: 60 });
+      const works = async (): Promise<boolean> => (await outcome(driver.ping())) === "done";
       const held = bufferBytes();
       const work: readonly ((key: string) => Promise<unknown>)[] = [
         async (key) => await driver.stat(key),

@@ -45,6 +45,31 @@ describe("what elliptics leaves when it can't finish", () => {
     expect(objects()).to.deep.equal(before);
   });
 
+  it("does not keep others from writing the same for long", async () => {
+    const { cluster } = stage;
+    const tuning = { ...quickTuning, claims: { lifetime: 300, renewal: 50 } };
+    const before = objects();
+    const size = 2 * mebibyte + 1;
+    // The first blocks are written beside the key, the next ones under it.
+    for (const skip of [9, 12, 15]) {
+      const killed = await openElliptics(ellipticsSettings(cluster), tuning);
+      cluster.faults.silence({ command: "WRITE", skip });
+      const writing = outcome(killed.write("claimed/large", repeated(block, size), size));
+      await until("it waits", () => cluster.faults.met > 0);
+      cluster.faults.silence();
+      await killed.close();
+      expect(await writing).to.equal("UNAVAILABLE");
+      cluster.faults.calm();
+      const next = await openElliptics(ellipticsSettings(cluster), tuning);
+      await next.write("claimed/large", repeated(block, size), size);
+      expect(await hashOf(await next.read("claimed/large"))).to.equal(await hashOf(repeated(block, size)));
+      await next.delete("claimed/large");
+      await next.close();
+    }
+    await cleanUp();
+    expect(objects()).to.deep.equal(before);
+  });
+
   it("of what is deleted while a group is away does not come back with it, and is removed later", async () => {
     const { cluster, driver } = stage;
     const before = objects();
