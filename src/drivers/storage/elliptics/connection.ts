@@ -41,6 +41,8 @@ const mostShards = 65_536;
 /** A cluster whose nodes tell more than this of themselves is not one. */
 export const longestRoutes = 64 * 1_048_576;
 
+const receiveSize = 65_536;
+
 interface Pending {
   readonly longest: number;
   readonly bodies: Buffer[];
@@ -55,6 +57,12 @@ export class Connection {
   readonly #socket: Socket;
   readonly #events: ConnectionEvents;
   readonly #pending = new Map<number, Pending>();
+  readonly #reader = new FrameReader(
+    (header) => this.#longestOf(header),
+    (header, body) => {
+      this.#take(header, body);
+    },
+  );
   #next = 0;
   #received = 0;
   #ended: Error | undefined;
@@ -62,20 +70,6 @@ export class Connection {
   private constructor(socket: Socket, events: ConnectionEvents) {
     this.#socket = socket;
     this.#events = events;
-    const reader = new FrameReader(
-      (header) => this.#longestOf(header),
-      (header, body) => {
-        this.#take(header, body);
-      },
-    );
-    socket.on("data", (bytes: Buffer) => {
-      this.#received += bytes.length;
-      try {
-        reader.push(bytes);
-      } catch (error) {
-        this.#end(error instanceof Error ? error : new ProtocolError(String(error)));
-      }
-    });
     socket.once("error", (error) => {
       this.#end(this.#isRefused ? new Error(refusal, { cause: error }) : error);
     });
@@ -89,9 +83,17 @@ export class Connection {
     { host, port, family }: Address,
     events: ConnectionEvents,
   ): Promise<{ readonly connection: Connection; readonly greeting: Greeting }> {
+    const connected: { to?: Connection } = {};
+    // One piece of memory for all that comes: that of a packet would be much larger than the packet.
+    const callback = (length: number, buffer: Uint8Array): boolean => {
+      if (connected.to) connected.to.#receive(Buffer.from(buffer.buffer, buffer.byteOffset, length));
+      return true;
+    };
+    const onread = { buffer: Buffer.allocUnsafeSlow(receiveSize), callback };
     const lively = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 };
-    const socket = createConnection({ host, port, ...(family && { family }), ...lively });
+    const socket = createConnection({ host, port, ...(family && { family }), ...lively, onread });
     const connection = new Connection(socket, events);
+    connected.to = connection;
     const timer = setTimeout(() => {
       connection.#end(new Error("no connection in time"));
     }, events.patience.connect);
@@ -177,6 +179,15 @@ export class Connection {
     this.#socket.write(head);
     for (const piece of body) if (piece.length > 0) this.#socket.write(piece);
     this.#socket.uncork();
+  }
+
+  #receive(bytes: Buffer): void {
+    this.#received += bytes.length;
+    try {
+      if (!this.#ended) this.#reader.push(bytes);
+    } catch (error) {
+      this.#end(error instanceof Error ? error : new ProtocolError(String(error)));
+    }
   }
 
   /** Frames that are no answers are requests of the server; of these one is meant for clients. */

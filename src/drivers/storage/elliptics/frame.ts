@@ -90,14 +90,15 @@ export class FrameReader {
   #header: Header | undefined;
   #isHeld = false;
   #missing = 0;
-  #pieces: Buffer[] = [];
+  #body = Buffer.alloc(0);
+  #bodyLength = 0;
 
   constructor(limit: (header: Header) => number | undefined, onFrame: (header: Header, body: Buffer) => void) {
     this.#limit = limit;
     this.#onFrame = onFrame;
   }
 
-  /** Takes the next bytes, which are not changed any more. Throws what `limit` and `onFrame` throw, and `ProtocolError`. */
+  /** Takes the next bytes, and keeps none of them. Throws what `limit` and `onFrame` throw, and `ProtocolError`. */
   push(bytes: Buffer): void {
     for (let at = 0; at < bytes.length;) {
       at += this.#header === undefined ? this.#takeHead(bytes, at) : this.#takeBody(this.#header, bytes, at);
@@ -126,16 +127,31 @@ export class FrameReader {
   #takeBody(header: Header, bytes: Buffer, at: number): number {
     const piece = bytes.subarray(at, at + this.#missing);
     this.#missing -= piece.length;
-    if (this.#isHeld) this.#pieces.push(piece);
+    if (this.#isHeld) this.#keep(piece, header.size);
     if (this.#missing > 0) return piece.length;
-    const [first = piece] = this.#pieces;
-    const body = this.#pieces.length > 1 ? Buffer.concat(this.#pieces) : first;
+    const body = this.#body;
     this.#header = undefined;
-    this.#pieces = [];
+    this.#body = Buffer.alloc(0);
+    this.#bodyLength = 0;
     if (this.#isHeld) this.#onFrame(header, body);
     return piece.length;
   }
+
+  /** It grows with what has come, not with what is said to come. */
+  #keep(piece: Buffer, size: number): void {
+    const needed = this.#bodyLength + piece.length;
+    if (needed > this.#body.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.min(size, Math.max(needed, 2 * this.#body.length, firstBody)));
+      this.#body.copy(larger, 0, 0, this.#bodyLength);
+      this.#body = larger;
+    }
+    piece.copy(this.#body, this.#bodyLength);
+    this.#bodyLength = needed;
+  }
 }
+
+/** So much is taken for a body at once: no more than clients ask of one object at a time. */
+const firstBody = 1_048_576 + 4_096;
 
 /** No server sends more in one frame that a client of this kind has asked for. */
 const longestBody = 2 ** 31;

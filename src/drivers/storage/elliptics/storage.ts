@@ -5,15 +5,15 @@ import { DriverError } from "../errors.ts";
 import { exactly } from "../exact-size.ts";
 import { compareKeys } from "../key-order.ts";
 import { KeyedLock } from "../keyed-lock.ts";
-import { blocksOf, blockSize, writeBlocks } from "./blocks.ts";
+import { blocksOf, blockSize } from "./blocks.ts";
 import { Claims, type ClaimTimes } from "./claims.ts";
 import type { Cluster } from "./cluster.ts";
 import { Contents } from "./contents.ts";
-import { Directory, folderOf, pendingTag, walk, type Found } from "./directory.ts";
-import { emptyBytes, formOf, referenceTo, type ContentRef } from "./forms.ts";
+import { Directory, folderOf, pendingTag, walk } from "./directory.ts";
 import type { Objects } from "./objects.ts";
-import { pieces, Sources, step, wholly, type Source } from "./source.ts";
+import { pieces, Sources, step, type Source } from "./source.ts";
 import { Tags } from "./tags.ts";
+import { continued, referredBy, Writing } from "./writing.ts";
 
 /**
  * Objects in a cluster, as the Python registry kept them: its content under its key. What comes as more than a block is first
@@ -28,8 +28,8 @@ export class EllipticsStorage implements StorageDriver {
   readonly #directory: Directory;
   readonly #contents: Contents;
   readonly #tags: Tags;
-  readonly #claims: Claims;
   readonly #sources: Sources;
+  readonly #writing: Writing;
   readonly #keys = new KeyedLock();
 
   constructor(cluster: Cluster, objects: Objects, claims?: ClaimTimes) {
@@ -38,8 +38,14 @@ export class EllipticsStorage implements StorageDriver {
     this.#tags = new Tags(cluster, objects);
     this.#directory = new Directory(objects, this.#tags);
     this.#contents = new Contents(objects, this.#tags);
-    this.#claims = new Claims(this.#tags, claims);
     this.#sources = new Sources(objects, this.#contents);
+    this.#writing = new Writing({
+      objects,
+      directory: this.#directory,
+      contents: this.#contents,
+      sources: this.#sources,
+      claims: new Claims(this.#tags, claims),
+    });
   }
 
   async read(key: string, range?: ByteRange): Promise<Readable> {
@@ -56,10 +62,11 @@ export class EllipticsStorage implements StorageDriver {
       const first = await blocks.next();
       const second = first.done === true ? first : await blocks.next();
       if (second.done !== true && first.done !== true) {
-        return await this.#writeLarge(key, continued([first.value, second.value], blocks), size);
+        const content = await this.#contents.store(continued([first.value, second.value], blocks), size);
+        return await this.#keys.run(key, async () => await this.#writing.publish(key, content, size));
       }
       const bytes = first.done === true ? Buffer.alloc(0) : first.value;
-      return await this.#keys.run(key, async () => await this.#writeSmall(key, bytes));
+      return await this.#keys.run(key, async () => await this.#writing.writeSmall(key, bytes));
     } finally {
       await blocks.return(undefined);
     }
@@ -97,8 +104,10 @@ export class EllipticsStorage implements StorageDriver {
   }
 
   async delete(key: string): Promise<void> {
-    const wasThere = await this.#keys.run(key, async () => await this.#remove(key));
-    if (wasThere) await this.#directory.tidy(folderOf(key));
+    await this.#keys.run(key, async () => {
+      await this.#remove(key);
+    });
+    await this.#directory.tidy(folderOf(key));
   }
 
   async redirectUrl(): Promise<undefined> {
@@ -124,74 +133,9 @@ export class EllipticsStorage implements StorageDriver {
     for (const text of await this.#tags.all(pendingTag)) {
       const [, id, said] = /^content (\S+) (\d+)$/.exec(text) ?? [];
       const key = /^deleted ([^]*)$/.exec(text)?.[1];
-      if (id !== undefined && Number(said) < time) await this.#settle({ id, size: 0 });
+      if (id !== undefined && Number(said) < time) await this.#writing.settle({ id, size: 0 });
       if (key !== undefined) await this.#removeAgain(key);
     }
-  }
-
-  async #writeSmall(key: string, bytes: Buffer): Promise<Stat> {
-    const stored = bytes.length === 0 ? emptyBytes : bytes;
-    if (bytes.length > 0 && formOf(bytes).kind !== "plain") {
-      return await this.#refer(key, await this.#contents.store(continued([bytes]), bytes.length));
-    }
-    const { modified } = await this.#replacing(key, async () => {
-      return await this.#directory.place(key, async () => await this.#objects.write(key, stored));
-    });
-    return { size: bytes.length, modified };
-  }
-
-  async #writeLarge(key: string, blocks: AsyncIterable<Buffer>, size: number | undefined): Promise<Stat> {
-    const content = await this.#contents.store(blocks, size);
-    return await this.#keys.run(key, async () => {
-      if (size === undefined || (await this.#occupied(key))) return await this.#refer(key, content);
-      const stat = await this.#copyTo(key, this.#sources.in(content, new Date()));
-      await this.#contents.remove(content);
-      return stat;
-    });
-  }
-
-  /** Makes the object one that refers to a content, which is pending until then. */
-  async #refer(key: string, content: ContentRef): Promise<Stat> {
-    const { modified } = await this.#replacing(key, async () => {
-      const tags = [this.#contents.userTag(content, key)];
-      return await this.#directory.place(key, async () => await this.#objects.write(key, referenceTo(content)), tags);
-    });
-    await this.#contents.unpend(content);
-    return { size: content.size, modified };
-  }
-
-  /**
-   * Writes the content under the key itself, where nothing is. Readers find nothing until the last block is there. Where somebody
-   * else has put something there meanwhile, it is they who see it replaced: not before all is kept elsewhere.
-   */
-  async #copyTo(key: string, source: Source): Promise<Stat> {
-    return await this.#claims.run(key, async (assure) => {
-      if (await this.#occupied(key))
-        return await this.#refer(key, await this.#contents.store(wholly(source), source.size));
-      return await this.#directory.place(key, async () => {
-        return await writeBlocks(this.#objects, key, wholly(source, assure), source.size);
-      });
-    });
-  }
-
-  /** Does what puts another object at the key, and removes the content of what was there. INVALID_KEY where that is a folder. */
-  async #replacing<T>(key: string, work: () => Promise<T>): Promise<T> {
-    const content = referredBy(await this.#occupied(key));
-    if (content) await this.#contents.pend(content);
-    const result = await work();
-    if (content) await this.#settle(content);
-    return result;
-  }
-
-  /** What is at the key. A folder that has nothing in it makes room. */
-  async #occupied(key: string): Promise<Found | undefined> {
-    let found = await this.#directory.find(key);
-    if (found?.form.kind === "folder") {
-      await this.#directory.tidy(key);
-      found = await this.#directory.find(key);
-    }
-    if (found?.form.kind === "folder") throw new DriverError("INVALID_KEY", `${key} is a folder`);
-    return found;
   }
 
   async #transfer(from: string, to: string, moves: boolean): Promise<void> {
@@ -205,7 +149,7 @@ export class EllipticsStorage implements StorageDriver {
         const { source, first } = await this.#open(from);
         const release = source.content && this.#contents.hold(source.content);
         try {
-          await this.#put(to, source, first);
+          await this.#writing.put(to, source, first);
         } finally {
           release?.();
         }
@@ -214,30 +158,17 @@ export class EllipticsStorage implements StorageDriver {
     });
   }
 
-  async #put(key: string, source: Source, first: Buffer): Promise<void> {
-    if (source.size <= blockSize) {
-      const bytes = first.length === source.size ? first : await source.read(0, source.size);
-      await this.#writeSmall(key, bytes);
-    } else if (await this.#occupied(key)) {
-      await this.#refer(key, await this.#contents.store(wholly(source), source.size));
-    } else {
-      await this.#copyTo(key, source);
-    }
-  }
-
-  /** Answers whether there was something. */
-  async #remove(key: string): Promise<boolean> {
+  async #remove(key: string): Promise<void> {
     const found = await this.#directory.find(key);
-    if (found?.form.kind === "folder") return false;
+    if (found?.form.kind === "folder") return;
     if (!found) {
       await this.#directory.unlist(key);
-      return false;
+      return;
     }
     const content = referredBy(found);
     if (content) await this.#contents.pend(content);
     const wasOurs = await this.#directory.remove(key);
-    if (content && wasOurs) await this.#settle(content);
-    return true;
+    if (content && wasOurs) await this.#writing.settle(content);
   }
 
   /** Where groups that were away are back, nothing has to say any more that an object is deleted. */
@@ -247,16 +178,6 @@ export class EllipticsStorage implements StorageDriver {
       await this.#directory.removeAgain(key, content ? [this.#contents.userTag(content, key)] : []);
     });
     await this.#directory.tidy(folderOf(key));
-  }
-
-  async #settle(content: ContentRef): Promise<void> {
-    const settle = async (): Promise<void> => {
-      await this.#contents.settle(content, () => {
-        settle().catch(() => undefined);
-      });
-    };
-    // What can't be removed now is found among what is pending.
-    await settle().catch(() => undefined);
   }
 
   /** The object, and the first bytes of what is asked for, before which nothing is sure. */
@@ -282,14 +203,5 @@ export class EllipticsStorage implements StorageDriver {
   }
 }
 
-function referredBy(found: Found | undefined): ContentRef | undefined {
-  return found?.form.kind === "reference" ? found.form.content : undefined;
-}
-
 /** How often an object that changes while it is opened is opened again. */
 const openings = 3;
-
-async function* continued<T>(begun: readonly T[], rest?: AsyncIterable<T>): AsyncGenerator<T> {
-  yield* begun;
-  if (rest) yield* rest;
-}
