@@ -6,7 +6,7 @@ import type { ContentRef } from "./forms.ts";
 import { dateOf, type Objects } from "./objects.ts";
 
 /** So much is asked of a server at once for one reader. */
-export const step = 262_144;
+export const step = 131_072;
 
 /** Where the bytes of an object are. */
 export interface Source {
