@@ -14,5 +14,5 @@ export function ellipticsSettings(
   return ellipticsSchema.parse({ ...ellipticsOptions(cluster), elliptics_logfile: "/dev/null", ...more });
 }
 
-/** What tests open the driver with, so that they wait for little. */
-export const quickTuning = { patience: 500, pauses: { shortest: 10, longest: 100 }, cleansUp: false } as const;
+/** What tests open the driver with, so that they wait for little, but for answers as long as a busy machine needs. */
+export const quickTuning = { patience: 10_000, pauses: { shortest: 10, longest: 100 }, cleansUp: false } as const;

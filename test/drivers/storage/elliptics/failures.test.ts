@@ -200,8 +200,8 @@ describe("elliptics when a server misbehaves", function () {
 
   it("gives up on a server that says nothing, and works when it speaks again", async () => {
     const { cluster, driver } = stage;
-    const impatient = await openElliptics(ellipticsSettings(cluster), { ...quickTuning, patience: 50 });
-    await put(impatient, "silent/a", "x");
+    const impatient = await openElliptics(ellipticsSettings(cluster), { ...quickTuning, patience: 300 });
+    await put(driver, "silent/a", "x");
     cluster.faults.silence();
     expect((await failure(impatient.stat("silent/a"))).message).to.match(/no answer/);
     expect(await outcome(impatient.write("silent/b", repeated(block, 3 * mebibyte)))).to.equal("UNAVAILABLE");

@@ -85,7 +85,8 @@ describe("elliptics finds servers", () => {
     const cluster = await start({ layout: "two" });
     const [first, second] = cluster.nodes;
     cluster.faults.silence({ command: "REVERSE_LOOKUP", port: second!.port });
-    const driver = await open(cluster);
+    const driver = await openElliptics(ellipticsSettings(cluster), { ...quickTuning, patience: 500 });
+    undos.push(() => driver.close());
     await put(driver, "x", "x");
     await first!.stop();
     expect((await failure(driver.stat("x"))).message).to.match(/group 1\b.*group 2\b/);
