@@ -51,7 +51,7 @@ export class Table {
 }
 
 /** The tables that lie under their ids. */
-export class Tables {
+class Tables {
   readonly #tables = new Map<string, Table>();
 
   find(id: Buffer): Table | undefined {

@@ -3,7 +3,7 @@ import { closeSync, copyFileSync, ftruncateSync, openSync, readSync, renameSync,
 import { join } from "node:path";
 
 /** What is larger than so many bytes is kept in a file. */
-export const mostInMemory = 262_144;
+const mostInMemory = 262_144;
 const block = 262_144;
 
 /** Bytes that a request brought: in memory, or in a file that is the taker's to rename or to remove. */

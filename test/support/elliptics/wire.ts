@@ -25,10 +25,9 @@ export const status = {
 } as const;
 
 export const headerSize = 120;
-export const idSize = 64;
 export const ioSize = 208;
-export const requestSize = 136;
-export const entrySize = 124;
+const requestSize = 136;
+const entrySize = 124;
 
 /** The head of a frame. `size` is that of the body behind it. */
 export interface Header {
