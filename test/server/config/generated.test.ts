@@ -135,7 +135,9 @@ describe("the shipped sample", () => {
   it("reads every variable that an option names, and those of the original's samples", async () => {
     const text = await readFile(sample, "utf8");
     const unread = variablesOf(settingsSchema).filter(
-      (name) => !text.includes(`_env:${name}`) && !/^GUNICORN_|^AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY)$|^OS_PROJECT_NAME$/.test(name),
+      (name) =>
+        !text.includes(`_env:${name}`) &&
+        !/^GUNICORN_|^AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY)$|^OS_PROJECT_NAME$/.test(name),
     );
     expect(unread).to.deep.equal([]);
     const fixtures = new URL("./fixtures/", import.meta.url);
