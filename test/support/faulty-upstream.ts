@@ -17,7 +17,7 @@ interface Substitute {
 
 /**
  * Stands before a registry, notes what it is asked, and spoils its answers as networks and registries do that are too
- * busy, out of order or far away. Faults are for GET of blobs; substitutes for all requests but those of `/v2/`.
+ * busy, out of order or far away. Faults are for GET of blobs and layers; substitutes for all requests but those of `/v2/`.
  */
 export class FaultyUpstream {
   /** Methods and paths of all requests, in order. */
@@ -127,7 +127,7 @@ export class FaultyUpstream {
     incoming.pipe(asked);
     const [answer] = (await once(asked, "response")) as [IncomingMessage];
     outgoing.writeHead(answer.statusCode ?? 500, { ...answer.headers, ...this.headers });
-    const isBlob = method === "GET" && url.includes("/blobs/");
+    const isBlob = method === "GET" && /\/blobs\/|\/layer$/.test(url);
     const length = Number(answer.headers["content-length"] ?? 0);
     await this.#body(answer, outgoing, length, isBlob ? this.fault : undefined).catch(() => outgoing.destroy());
   }

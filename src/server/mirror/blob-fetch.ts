@@ -2,7 +2,6 @@ import { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ByteRange } from "../../drivers/storage/driver.ts";
 import { RegistryError } from "../errors.ts";
-import { verified, type Digest } from "../registry/digest.ts";
 import { headerOf, type Answer } from "./connection.ts";
 import { told, UpstreamFailure, unanswered } from "./failure.ts";
 import { sizeSaid } from "./peers.ts";
@@ -10,15 +9,17 @@ import { Spool } from "./spool.ts";
 
 /** A blob on its way from an upstream, for all who want it meanwhile. */
 export interface BlobFetch {
-  readonly digest: Digest;
   /** Its size, as soon as the upstream has begun to answer; undefined when that hasn't the blob. Rejects with a failure. */
   readonly size: Promise<number | undefined>;
   /** Whether nothing will come of it; who wants the blob now begins another. */
   readonly hasFailed: boolean;
   /** Resolves when nothing is left to do, whatever became of it. */
   readonly ended: Promise<void>;
-  /** What there is and what will come; only once `size` is known. It fails, instead of ending, when the blob is not what it should be. */
-  open(range?: ByteRange): Readable;
+  /**
+   * What there is and what will come; only once `size` is known. It fails, instead of ending, when the blob is not what it
+   * should be; it ends after `last`.
+   */
+  open(range?: ByteRange, last?: Promise<void>): Readable;
 }
 
 /** Bytes of a blob, and whether they come from an upstream itself. */
@@ -33,7 +34,10 @@ export interface FetchParts {
   readonly who: string;
   /** Asks for what follows the first `start` bytes: undefined when there is no such blob. */
   readonly ask: (start: number) => Promise<Arriving | undefined>;
-  readonly digest: Digest;
+  /** The blob, as messages call it. */
+  readonly what: string;
+  /** Passes on what it is given; throws DIGEST_INVALID instead of ending where that is not the blob. */
+  readonly verified: (source: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>;
   /** Where bytes lie until they are kept. */
   readonly folder: string;
   readonly signal: AbortSignal;
@@ -65,16 +69,15 @@ export function fetchBlob(parts: FetchParts): BlobFetch {
     reject(error);
   });
   return {
-    digest: parts.digest,
     size,
     ended,
     get hasFailed() {
       return spooled.spool?.hasFailed === true;
     },
-    open: (range) => {
+    open: (range, last) => {
       const { spool } = spooled;
       if (!spool) throw new Error("The blob is opened before its size is known");
-      return reader(spool, range);
+      return reader(spool, range, last);
     },
   };
 }
@@ -84,7 +87,7 @@ async function run(
   spooled: { spool?: Spool },
   begun: (size: number | undefined) => void,
 ): Promise<void> {
-  const { who, digest, folder } = parts;
+  const { who, what, folder, verified } = parts;
   const first = await parts.ask(0);
   if (!first) {
     begun(undefined);
@@ -99,11 +102,11 @@ async function run(
   if (size !== undefined) begun(size);
   const kept = keep(parts, spool, first);
   try {
-    for await (const chunk of verified(whole(parts, first, size), digest)) await spool.append(chunk);
+    for await (const chunk of verified(whole(parts, first, size))) await spool.append(chunk);
     spool.complete();
     begun(spool.size);
   } catch (cause) {
-    const error = isWrong(cause) ? new UpstreamFailure("broken", `${who} sends what is not ${digest}`) : cause;
+    const error = isWrong(cause) ? new UpstreamFailure("broken", `${who} sends what is not ${what}`) : cause;
     spool.fail(told(error, "BLOB_UNKNOWN"));
     throw error;
   } finally {
@@ -163,9 +166,9 @@ async function* bytesOf(
 
 /** What follows the first bytes; an upstream that doesn't know ranges sends all again. */
 async function* rest(parts: FetchParts, received: number): AsyncGenerator<Uint8Array> {
-  const { who, digest } = parts;
+  const { who, what } = parts;
   const arriving = await parts.ask(received);
-  if (!arriving) throw new UpstreamFailure("broken", `${who} has lost ${digest} while it sent it`);
+  if (!arriving) throw new UpstreamFailure("broken", `${who} has lost ${what} while it sent it`);
   const { answer } = arriving;
   const begins = /^bytes (\d+)-/.exec(headerOf(answer, "content-range") ?? "")?.[1];
   if (answer.status === 206 && Number(begins) !== received) {
@@ -197,9 +200,13 @@ export function sizeOf(answer: Answer): number | undefined {
 }
 
 /** The file is let go of with the stream, which may never be read. */
-function reader(spool: Spool, range?: ByteRange): Readable {
+function reader(spool: Spool, range?: ByteRange, last?: Promise<void>): Readable {
   spool.retain();
-  const stream = Readable.from(spool.read(range?.start, range?.end), { objectMode: false });
+  const bytes = async function* () {
+    yield* spool.read(range?.start, range?.end);
+    await last;
+  };
+  const stream = Readable.from(bytes(), { objectMode: false });
   stream.once("close", () => {
     void spool.release();
   });

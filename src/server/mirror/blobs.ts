@@ -1,10 +1,9 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { StorageDriver } from "../../drivers/storage/driver.ts";
 import { invalidWatch, type Watch } from "../../drivers/storage/watches.ts";
 import { RegistryError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Blobs } from "../registry/blobs.ts";
-import type { Digest } from "../registry/digest.ts";
+import { isDigest, verified, type Digest } from "../registry/digest.ts";
 import type { BlobStore, LinkedBlob, LinkedBlobs } from "../registry/linked-blobs.ts";
 import type { OciName } from "../registry/oci-names.ts";
 import { blobKey } from "../registry/paths.ts";
@@ -12,7 +11,7 @@ import { fetchBlob, sizeOf, type Arriving, type BlobFetch } from "./blob-fetch.t
 import type { Answer } from "./connection.ts";
 import { told, UpstreamFailure } from "./failure.ts";
 import type { MirrorMeter } from "./meter.ts";
-import { PeerDesk, type Peers } from "./peers.ts";
+import { keptAnswer, PeerDesk, type Peers } from "./peers.ts";
 import type { MirrorRecords } from "./records.ts";
 import type { Mirrored, Upstreams } from "./upstreams.ts";
 
@@ -35,10 +34,6 @@ interface Running extends BlobFetch {
   readonly name: OciName;
 }
 
-/** How often another process is asked that fetches the blob and then doesn't, and how long it is waited between, in milliseconds. */
-const mostTurns = 20;
-const shortWait = 50;
-
 /**
  * The blobs of repositories, those of upstreams among them: what is in store is sent from there, all else as it comes, and
  * kept. Of each blob one fetch runs, however many want it, in whatever process of the server.
@@ -55,7 +50,8 @@ export class MirroredBlobs implements BlobStore {
 
   static async open(parts: MirroredBlobParts): Promise<MirroredBlobs> {
     const blobs = new MirroredBlobs(parts);
-    if (parts.peers) blobs.#desk = await PeerDesk.open(parts.peers, (digest) => blobs.#running(digest));
+    if (parts.peers)
+      blobs.#desk = await PeerDesk.open(parts.peers, (what) => (isDigest(what) ? blobs.#running(what) : undefined));
     return blobs;
   }
 
@@ -182,7 +178,8 @@ export class MirroredBlobs implements BlobStore {
     const fetch = fetchBlob({
       who,
       ask: async (start) => await this.#ask(name, digest, from, start),
-      digest,
+      what: digest,
+      verified: (source) => verified(source, digest),
       folder,
       signal,
       onBytes: (count) => {
@@ -219,24 +216,16 @@ export class MirroredBlobs implements BlobStore {
   /** From another process that fetches it already, or has just kept it, and else from the upstream. */
   async #ask(name: OciName, digest: Digest, from: Mirrored, start: number): Promise<Arriving | undefined> {
     const { signal } = this.#closing;
-    for (let time = 0; this.#desk && time < mostTurns; time++) {
-      const address = await this.#desk.claim(name, digest);
-      const answer = (await this.#kept(name, digest, start)) ?? (address === undefined ? undefined : await this.#desk.read(address, start, signal)); // prettier-ignore
-      if (answer) return { answer, isUpstreams: false };
-      if (address === undefined) break;
-      // It has ended, or will be told to have.
-      await sleep(shortWait, undefined, { signal });
-    }
+    const kept = async () => await this.#kept(name, digest, start);
+    const others = await this.#desk?.ask(name, digest, { start, signal, kept });
+    if (others) return { answer: others, isUpstreams: false };
     const answer = await from.upstream.blob(from.remoteName, digest, start, { signal });
     return answer && { answer, isUpstreams: true };
   }
 
   async #kept(name: OciName, digest: Digest, start: number): Promise<Answer | undefined> {
     const { own } = this.#parts;
-    if (!(await own.has(name, digest))) return undefined;
-    const { size, open } = await own.find(name, digest);
-    const headers = { "content-length": String(size), "content-range": `bytes ${start}-/${size}` };
-    return { status: 206, headers, body: await open({ start }) };
+    return (await own.has(name, digest)) ? await keptAnswer(await own.find(name, digest), start) : undefined;
   }
 
   /** The fetch that runs, unless nothing will come of it. */

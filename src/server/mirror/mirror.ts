@@ -28,6 +28,7 @@ import { requests } from "./requests.ts";
 import { MirroredTags } from "./tags.ts";
 import { Upstream } from "./upstream.ts";
 import { isDockerHub, Upstreams, type Place } from "./upstreams.ts";
+import { V1Layers } from "./v1-layers.ts";
 import { V1Mirror } from "./v1-mirror.ts";
 import { V1Source } from "./v1-source.ts";
 import { manifestsOfV1, ociTagsOfV1, repositoriesOfV1, tagsOfV1 } from "./v1-stores.ts";
@@ -40,7 +41,7 @@ export interface Mirror {
   readonly ociTags: TagStore;
   readonly referrers: ReferrerStore;
   /** What V1 is served from, where it isn't the registry's own. */
-  readonly v1: ReturnType<typeof v1View>;
+  readonly v1: ReturnType<typeof v1View> & Partial<Pick<V1Mirror, "arriving">>;
   /** As the bridge's `Bring`. */
   readonly bring: Bring;
   /** As an image's `Materialise`. */
@@ -100,15 +101,23 @@ export async function openMirror(parts: MirrorParts): Promise<Mirror> {
   const manifests = new MirroredManifests({ own: registry.manifests, tags: registry.ociTags, blobs, upstreams, records, turns, log, meter }); // prettier-ignore
   const ociTags = new MirroredTags({ own: registry.ociTags, upstreams, log, meter });
   const view = v1View({ ...registry, manifests, ociTags, upstreams });
+  const hasV1 = places.some((place) => place.v1);
+  // Without a V1 source there is nothing to tell others of.
+  const ofImages = { ...registry.own, log, meter, peers: hasV1 ? peers : undefined };
+  const layers = await V1Layers.open({
+    ...ofImages,
+    folder: spool,
+    turns,
+    onKept: async (id) => {
+      await v1.keepTags(id);
+    },
+  });
   const v1 = new V1Mirror({
-    ...registry.own,
+    ...ofImages,
+    layers,
     ownTags: registry.own.tags,
     tags: registry.tags,
     records,
-    log,
-    meter,
-    turns,
-    peers,
     originOf: upstreams.findV1.bind(upstreams),
   });
   const ofV1 = { v1, upstreams, images: registry.images };
@@ -117,7 +126,11 @@ export async function openMirror(parts: MirrorParts): Promise<Mirror> {
     manifests: manifestsOfV1(manifests, ofV1),
     referrers: new MirroredReferrers({ own: registry.referrers, manifests, upstreams, log, meter }),
     ociTags: ociTagsOfV1(ociTags, ofV1),
-    v1: { tags: tagsOfV1(view.tags, ofV1), repositories: repositoriesOfV1(view.repositories, registry.tags, ofV1) },
+    v1: {
+      tags: tagsOfV1(view.tags, ofV1),
+      repositories: repositoriesOfV1(view.repositories, registry.tags, ofV1),
+      ...(hasV1 && { arriving: v1.arriving.bind(v1) }),
+    },
     bringImage: async (id) => await v1.bring(id),
     bring: async (manifest, kind, digest) => {
       const { repositories = [] } = (await records.blob(manifest)) ?? {};
@@ -138,6 +151,7 @@ export async function openMirror(parts: MirrorParts): Promise<Mirror> {
     close: async () => {
       await eviction?.close();
       await blobs.close();
+      await layers.close();
       for (const connection of opened) await connection.close();
     },
   };

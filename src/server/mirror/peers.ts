@@ -1,8 +1,11 @@
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Layer } from "../registry/images.ts";
 import { listen, type RunningServer } from "../server.ts";
-import { isDigest, type Digest } from "../registry/digest.ts";
+import type { Digest } from "../registry/digest.ts";
+import type { ImageId } from "../registry/names.ts";
 import type { OciName } from "../registry/oci-names.ts";
 import type { BlobFetch } from "./blob-fetch.ts";
 import { discard } from "../../drivers/http.ts";
@@ -17,6 +20,10 @@ export interface Peers {
   claim(key: string, address: string): Promise<string | undefined>;
   ended(key: string): void;
 }
+
+/** How often another process is asked that fetches the blob and then doesn't, and how long it is waited between, in milliseconds. */
+const mostTurns = 20;
+const shortWait = 50;
 
 /** How large the blob is. The length of the answer is not told: it ends when the blob is kept, or is cut. */
 export const sizeHeader = "x-blob-size";
@@ -37,12 +44,12 @@ export class PeerDesk {
     this.#secret = secret;
   }
 
-  /** `running` is asked for what is on its way here. */
-  static async open(peers: Peers, running: (digest: Digest) => BlobFetch | undefined): Promise<PeerDesk> {
+  /** `running` is asked for what is on its way here, a digest or the id of an image. */
+  static async open(peers: Peers, running: (what: string) => BlobFetch | undefined): Promise<PeerDesk> {
     const secret = randomBytes(32).toString("hex");
     const handler = (request: IncomingMessage, response: ServerResponse): void => {
-      const [, shown, digest = ""] = (request.url ?? "").split("/");
-      const fetch = shown === secret && isDigest(digest) ? running(digest) : undefined;
+      const [, shown, what = ""] = (request.url ?? "").split("/");
+      const fetch = shown === secret ? running(what) : undefined;
       if (!fetch) response.writeHead(404, { "Content-Length": 0 }).end();
       else give(fetch, request, response).catch(() => response.destroy());
     };
@@ -50,21 +57,40 @@ export class PeerDesk {
   }
 
   /** Where another process fetches the blob for that repository, if one does. */
-  async find(name: OciName, digest: Digest): Promise<string | undefined> {
-    return await this.#peers.find(`${name}@${digest}`);
+  async find(name: OciName, what: Digest | ImageId): Promise<string | undefined> {
+    return await this.#peers.find(`${name}@${what}`);
   }
 
   /** The same; if none does, this one begins to, until `ended`. */
-  async claim(name: OciName, digest: Digest): Promise<string | undefined> {
-    return await this.#peers.claim(`${name}@${digest}`, `${this.#server.url}/${this.#secret}/${digest}`);
+  async #claim(name: OciName, what: Digest | ImageId): Promise<string | undefined> {
+    return await this.#peers.claim(`${name}@${what}`, `${this.#server.url}/${this.#secret}/${what}`);
   }
 
-  ended(name: OciName, digest: Digest): void {
-    this.#peers.ended(`${name}@${digest}`);
+  /**
+   * What follows the first `start` bytes, from another process that fetches it, or as `kept` has it; undefined when this one
+   * is to fetch it.
+   */
+  async ask(
+    name: OciName,
+    what: Digest | ImageId,
+    { start, signal, kept }: { readonly start: number; readonly signal: AbortSignal; readonly kept: () => Promise<Answer | undefined> }, // prettier-ignore
+  ): Promise<Answer | undefined> {
+    for (let time = 0; time < mostTurns; time++) {
+      const address = await this.#claim(name, what);
+      const answer = (await kept()) ?? (address === undefined ? undefined : await this.#read(address, start, signal));
+      if (answer || address === undefined) return answer;
+      // It has ended, or will be told to have.
+      await sleep(shortWait, undefined, { signal });
+    }
+    return undefined;
+  }
+
+  ended(name: OciName, what: Digest | ImageId): void {
+    this.#peers.ended(`${name}@${what}`);
   }
 
   /** What follows the first `start` bytes; undefined when the other one does not fetch it any more. */
-  async read(address: string, start: number, signal: AbortSignal): Promise<Answer | undefined> {
+  async #read(address: string, start: number, signal: AbortSignal): Promise<Answer | undefined> {
     const headers = { range: `bytes=${start}-` };
     const question = { method: "GET", url: new URL(address), headers, signal } as const;
     const answer = await this.#connection.send(question).catch(unlessFailed);
@@ -96,6 +122,12 @@ async function give(fetch: BlobFetch, request: IncomingMessage, response: Server
 
 function unlessFailed(error: unknown): undefined {
   if (!(error instanceof UpstreamFailure)) throw error;
+}
+
+/** What is in store, as another process would send it. */
+export async function keptAnswer({ size, open }: Pick<Layer, "size" | "open">, start: number): Promise<Answer> {
+  const headers = { "content-length": String(size), "content-range": `bytes ${start}-/${size}` };
+  return { status: 206, headers, body: await open({ start }) };
 }
 
 /** How large the blob is that another process sends. */

@@ -1,20 +1,17 @@
 import { LRUCache } from "lru-cache";
-import { DriverError } from "../../drivers/storage/errors.ts";
 import { RegistryError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { SharedRuns } from "../registry/bridge/shared-runs.ts";
 import type { SharedTags } from "../registry/bridge/shared-tags.ts";
-import { Hashing } from "../registry/digest.ts";
-import { parseImageDocument, type ImagePush } from "../registry/image-push.ts";
-import type { Images } from "../registry/images.ts";
-import { parseTagName, repositoryText, type ImageId, type RepositoryName } from "../registry/names.ts";
-import type { Turns } from "../registry/keyed-lock.ts";
+import type { Images, ImageView } from "../registry/images.ts";
+import { parseTagName, type ImageId, type RepositoryName } from "../registry/names.ts";
 import { isOciName, isOciTag, type OciName, type OciTag } from "../registry/oci-names.ts";
 import type { Tag, Tags } from "../registry/tags.ts";
 import { told, UpstreamFailure } from "./failure.ts";
 import type { MirrorMeter } from "./meter.ts";
 import type { Peers } from "./peers.ts";
 import type { MirrorRecords } from "./records.ts";
+import type { V1Layers } from "./v1-layers.ts";
 import type { V1Source } from "./v1-source.ts";
 
 /** A repository of a V1 source, and what it is here. */
@@ -31,13 +28,12 @@ export interface V1Origin {
 export interface V1MirrorParts {
   /** Those that ask nobody for images that aren't there. */
   readonly images: Images;
-  readonly push: ImagePush;
+  readonly layers: Pick<V1Layers, "bring" | "describe" | "layer">;
   readonly ownTags: Tags;
   readonly tags: SharedTags;
   readonly records: MirrorRecords;
   readonly log: Log;
   readonly meter: MirrorMeter;
-  readonly turns: Turns;
   /** The other processes of the server: one may be asked for an image that another was told of. */
   readonly peers: Peers | undefined;
   /** Where a repository comes from. */
@@ -51,6 +47,7 @@ interface Announced {
 
 const setter = "{}";
 const atOnce = 4;
+const mostQuestions = 64;
 
 /**
  * Images of V1 sources, as the original mirrored them: tags are asked for and believed for a while, images come with their
@@ -65,6 +62,7 @@ export class V1Mirror {
     noDisposeOnSet: true,
   });
   readonly #runs = new SharedRuns<boolean>({ atOnce });
+  readonly #ancestries = new SharedRuns<readonly ImageId[] | undefined>({ atOnce: mostQuestions });
 
   constructor(parts: V1MirrorParts) {
     this.#parts = parts;
@@ -117,14 +115,40 @@ export class V1Mirror {
 
   /** Fetches an image that a source has told of, with all that it is built on; answers whether it is complete then. */
   async bring(id: ImageId): Promise<boolean> {
-    const announced = this.#announced.get(id) ?? (await this.#announcedElsewhere(id));
-    if (!announced) return false;
-    const { origin, tags } = announced;
-    try {
-      return await this.#runs.run(id, async () => await this.#bring(id, origin, tags));
-    } catch (error) {
-      throw told(error, "IMAGE_UNKNOWN");
-    }
+    const origin = await this.#originOf(id);
+    if (!origin) return false;
+    return await orTold(this.#runs.run(id, async () => await this.#bring(id, origin)));
+  }
+
+  /**
+   * An image that a source has told of and that is not all here, as far as it has come; undefined for all others. Its
+   * methods reject with IMAGE_UNKNOWN where the source hasn't what is asked for.
+   */
+  async arriving(id: ImageId): Promise<ImageView | undefined> {
+    const { images, layers } = this.#parts;
+    if ((await images.state(id)) === "complete") return undefined;
+    const origin = await this.#originOf(id);
+    return (
+      origin && {
+        json: async () => (await orTold(layers.describe(id, origin))).document.bytes,
+        checksums: async () => {
+          const { checksum } = await orTold(layers.describe(id, origin));
+          return checksum === undefined ? [] : [checksum];
+        },
+        ancestry: async () => {
+          const ancestry = await orTold(this.#ancestries.run(id, async () => await this.#ancestry(id, origin)));
+          if (!ancestry) throw new RegistryError("IMAGE_UNKNOWN");
+          return ancestry;
+        },
+        layer: async () => await orTold(layers.layer(id, origin)),
+      }
+    );
+  }
+
+  /** An image is here now: so are the tags that name it. */
+  async keepTags(id: ImageId): Promise<void> {
+    const { origin, tags } = this.#announced.get(id) ?? {};
+    for (const tag of tags ?? []) if (origin) await this.#keepTag(origin, tag, id);
   }
 
   /** Whether a tag that is here was pushed here. */
@@ -132,16 +156,26 @@ export class V1Mirror {
     return isOciTag(tag.name) && (await this.#parts.records.tag(name, tag.name))?.digest !== tag.image;
   }
 
-  async #announce(origin: V1Origin, image: ImageId, tag: OciTag): Promise<void> {
+  async #announce(origin: V1Origin, image: ImageId, tag?: OciTag): Promise<void> {
     const before = this.#announced.get(image);
-    this.#announced.set(image, { origin, tags: (before?.tags ?? new Set()).add(tag) });
+    const tags = before?.tags ?? new Set();
+    this.#announced.set(image, { origin, tags: tag === undefined ? tags : tags.add(tag) });
     if (!before) await this.#parts.peers?.claim(keyOf(image), origin.name);
   }
 
-  async #announcedElsewhere(id: ImageId): Promise<Announced | undefined> {
+  /** Where an image comes from that this process was told of, or another. */
+  async #originOf(id: ImageId): Promise<V1Origin | undefined> {
+    const announced = this.#announced.get(id);
+    if (announced) return announced.origin;
     const name = await this.#parts.peers?.find(keyOf(id));
-    const origin = name !== undefined && isOciName(name) ? this.#parts.originOf(name) : undefined;
-    return origin && { origin, tags: new Set() };
+    return name !== undefined && isOciName(name) ? this.#parts.originOf(name) : undefined;
+  }
+
+  /** Who is told what an image is built on asks for that by its ids. */
+  async #ancestry(id: ImageId, origin: V1Origin): Promise<readonly ImageId[] | undefined> {
+    const ancestry = await origin.source.ancestry(origin.remoteName, id);
+    for (const each of ancestry ?? []) await this.#announce(origin, each);
+    return ancestry;
   }
 
   async #keepTag({ name, repository }: V1Origin, tag: OciTag, image: ImageId): Promise<void> {
@@ -149,44 +183,22 @@ export class V1Mirror {
     await this.#parts.records.keepTag(name, tag, image);
   }
 
-  async #bring(id: ImageId, origin: V1Origin, wanted: ReadonlySet<OciTag>): Promise<boolean> {
-    const { images, turns } = this.#parts;
-    const { source, remoteName } = origin;
-    const ancestry = await source.ancestry(remoteName, id);
+  async #bring(id: ImageId, origin: V1Origin): Promise<boolean> {
+    const { images, layers } = this.#parts;
+    const ancestry = await origin.source.ancestry(origin.remoteName, id);
     if (!ancestry) return false;
     for (const each of [...ancestry].reverse()) {
-      if ((await images.state(each)) === "complete") continue;
-      // Another process may do so, or have done.
-      const isHere = async () => (await images.state(each)) === "complete" || (await this.#fetch(each, origin));
-      if (!(await turns.run(`fetching image ${each}`, isHere))) return false;
+      if ((await images.state(each)) !== "complete" && !(await layers.bring(each, origin))) return false;
     }
-    for (const tag of wanted) await this.#keepTag(origin, tag, id);
     return true;
   }
+}
 
-  /** As a client would push it: it counts once its checksum is right. */
-  async #fetch(id: ImageId, { source, remoteName, repository }: V1Origin): Promise<boolean> {
-    const { push } = this.#parts;
-    const [document, layer] = [await source.document(remoteName, id), await source.layer(remoteName, id)];
-    if (!document || !layer) {
-      layer?.body.destroy();
-      return false;
-    }
-    const hashing = new Hashing("sha256", Buffer.concat([document.bytes, Buffer.from("\n")]));
-    try {
-      await push.putDocument(parseImageDocument(id, document.bytes), async () => await Promise.resolve(true));
-      await push.putLayer(id, () => hashing.through(layer.body as AsyncIterable<Uint8Array>), false);
-      await push.putChecksum(id, { kind: "payload", value: document.checksum ?? hashing.digest() });
-    } catch (cause) {
-      if (cause instanceof RegistryError && cause.code === "IMAGE_EXISTS") return true;
-      if (cause instanceof DriverError) throw cause;
-      const what = `image ${id} of ${repositoryText(repository)}`;
-      throw new UpstreamFailure("broken", `${source.who} does not give ${what} as it should be`, { cause });
-    } finally {
-      layer.body.destroy();
-    }
-    return true;
-  }
+/** Failures as clients are told of them. */
+async function orTold<T>(answer: Promise<T>): Promise<T> {
+  return await answer.catch((error: unknown) => {
+    throw told(error, "IMAGE_UNKNOWN");
+  });
 }
 
 function keyOf(id: ImageId): string {

@@ -1,7 +1,7 @@
 import { isObject, parseJson } from "../registry/documents.ts";
 import { isImageId, type ImageId } from "../registry/names.ts";
 import { discard } from "../../drivers/http.ts";
-import { headerOf, sentTo, wholeBody, type Answer, type Connection } from "./connection.ts";
+import { headerOf, sentTo, wholeBody, type Answer, type Connection, type Question } from "./connection.ts";
 import type { Credentials } from "./credentials.ts";
 import { UpstreamFailure } from "./failure.ts";
 
@@ -11,6 +11,8 @@ export interface RemoteDocument {
   /** What the source says that document and layer are. */
   readonly checksum: string | undefined;
 }
+
+type Asking = Partial<Pick<Question, "headers" | "signal">>;
 
 /** A registry that speaks V1, as its client sees it; its index gives tokens, where it has one. What it hasn't is undefined. */
 export class V1Source {
@@ -56,45 +58,49 @@ export class V1Source {
     return Array.isArray(value) && value[0] === id && value.every(isImageId) ? value : undefined;
   }
 
-  async document(repository: string, id: ImageId): Promise<RemoteDocument | undefined> {
-    const answer = await this.#ask(repository, `images/${id}/json`);
+  async document(repository: string, id: ImageId, signal: AbortSignal): Promise<RemoteDocument | undefined> {
+    const answer = await this.#ask(repository, `images/${id}/json`, { signal });
     if (!answer) return undefined;
     const checksum = headerOf(answer, "x-docker-checksum-payload") ?? headerOf(answer, "x-docker-payload-checksum");
     return { bytes: await wholeBody(this.who, answer), checksum: checksum?.split(",")[0]?.trim() };
   }
 
-  async layer(repository: string, id: ImageId): Promise<Answer | undefined> {
-    return await this.#ask(repository, `images/${id}/layer`);
+  /** What follows the first `start` bytes; a source that doesn't know ranges sends all. */
+  async layer(repository: string, id: ImageId, start: number, signal: AbortSignal): Promise<Answer | undefined> {
+    const headers = start > 0 ? { range: `bytes=${start}-` } : {};
+    return await this.#ask(repository, `images/${id}/layer`, { headers, signal });
   }
 
-  async #ask(repository: string, path: string): Promise<Answer | undefined> {
-    const authorization = await this.#token(repository);
-    return await this.#get(new URL(`${base(this.#url)}/v1/${path}`), authorization);
+  async #ask(repository: string, path: string, asking: Asking = {}): Promise<Answer | undefined> {
+    const authorization = await this.#token(repository, asking.signal);
+    return await this.#get(new URL(`${base(this.#url)}/v1/${path}`), authorization, asking);
   }
 
   /** A token, or the account itself where the source gives none. */
-  async #token(repository: string): Promise<string | undefined> {
+  async #token(repository: string, signal: AbortSignal | undefined): Promise<string | undefined> {
     const login = await this.#credentials();
     const basic =
       login && "username" in login
         ? `Basic ${Buffer.from(`${login.username}:${login.password}`).toString("base64")}`
         : undefined;
     if (this.#index === this.#url && basic === undefined) return undefined;
-    const answer = await this.#get(new URL(`${base(this.#index)}/v1/repositories/${repository}/images`), basic);
+    const answer = await this.#get(new URL(`${base(this.#index)}/v1/repositories/${repository}/images`), basic, {
+      signal,
+    });
     if (!answer) return basic;
     discard(answer);
     const token = headerOf(answer, "x-docker-token");
     return token === undefined ? basic : `Token ${token}`;
   }
 
-  async #get(url: URL, authorization: string | undefined): Promise<Answer | undefined> {
+  async #get(url: URL, authorization?: string, { headers: more, signal }: Asking = {}): Promise<Answer | undefined> {
     let to = url;
     for (let redirects = 0; redirects < 4; redirects++) {
       const isTrusted = [this.#url.origin, this.#index.origin].includes(to.origin);
       const said = authorization !== undefined && isTrusted ? { authorization } : {};
-      const headers = { "x-docker-token": "true", ...said };
-      const answer = await this.#connection.send({ method: "GET", url: to, headers });
-      if (answer.status === 200) return answer;
+      const headers = { "x-docker-token": "true", ...more, ...said };
+      const answer = await this.#connection.send({ method: "GET", url: to, headers, signal });
+      if (answer.status === 200 || (answer.status === 206 && more?.["range"] !== undefined)) return answer;
       discard(answer);
       if (answer.status === 404) return undefined;
       const next = sentTo(this.who, answer, to);

@@ -53,10 +53,14 @@ export function digestAs(algorithm: string, bytes: Uint8Array): Digest {
 
 /**
  * `source`, that throws DIGEST_INVALID instead of ending when its bytes are not those of `digest`: a write of it then
- * keeps nothing. Every way into the store goes through here or through `Hashing`.
+ * keeps nothing. Every way into the store goes through here or through `Hashing`. `seed` as there.
  */
-export async function* verified(source: AsyncIterable<Uint8Array>, digest: Digest): AsyncGenerator<Uint8Array> {
-  const hashing = new Hashing(digestParts(digest).algorithm);
+export async function* verified(
+  source: AsyncIterable<Uint8Array>,
+  digest: Digest,
+  seed?: Uint8Array,
+): AsyncGenerator<Uint8Array> {
+  const hashing = new Hashing(digestParts(digest).algorithm, seed);
   yield* hashing.through(source);
   const found = hashing.digest();
   if (found !== digest) throw differs(found);

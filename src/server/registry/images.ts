@@ -21,6 +21,9 @@ export interface Layer {
   readonly localPath: string | undefined;
 }
 
+/** What is told of an image, once it is known to be there. */
+export type ImageView = Pick<Images, "json" | "ancestry" | "checksums" | "layer">;
+
 /** A layer that was put for an image: the blob, and what a checksum may say of it. */
 export interface LayerRecord extends Descriptor {
   /** sha256 of the image's JSON, a newline and the layer. */

@@ -4,6 +4,7 @@ import { RegistryError } from "../errors.ts";
 import { requestBody } from "../http/body.ts";
 import { sendObject } from "../http/send.ts";
 import { parseImageDocument, type ClaimedChecksum } from "../registry/image-push.ts";
+import type { ImageView } from "../registry/images.ts";
 import type { ImageId } from "../registry/names.ts";
 import { pythonJson } from "../registry/python-json.ts";
 import { answer, answerNotModified, documentBody, makeCacheable } from "./answer.ts";
@@ -13,12 +14,13 @@ import { sendLayer } from "./layer.ts";
 import type { V1Parts } from "./parts.ts";
 
 type Handler = (ctx: RouteContext, id: ImageId) => Promise<void>;
+type ViewHandler = (ctx: RouteContext, id: ImageId, images: ImageView) => Promise<void>;
 
 /** Images: their documents, layers and what is in them, and how they are pushed. */
 export function imageRoutes(router: Router, parts: V1Parts): void {
   const { access } = parts;
-  const open = (handler: Handler) => forImage(access, ofVisible(parts, "open", handler));
-  const hidden = (handler: Handler) => forImage(access, ofVisible(parts, "private", handler));
+  const open = (handler: ViewHandler) => forImage(access, ofVisible(parts, "open", handler));
+  const hidden = (handler: ViewHandler) => forImage(access, ofVisible(parts, "private", handler));
   for (const [document, handler] of Object.entries(documents(parts))) {
     router.get(`/v1/images/:id/${document}`, open(handler));
   }
@@ -31,40 +33,49 @@ export function imageRoutes(router: Router, parts: V1Parts): void {
 }
 
 /** Images that the client may see through one of the two doors. */
-function ofVisible({ access, images, hasAccounts }: V1Parts, door: "open" | "private", handler: Handler): Handler {
+function ofVisible(
+  { access, images, arriving, hasAccounts }: V1Parts,
+  door: "open" | "private",
+  handler: ViewHandler,
+): Handler {
   return async (ctx, id) => {
-    if ((await images.state(id)) === "inProgress") throw new RegistryError("IMAGE_IN_PROGRESS");
+    const coming = await arriving?.(id);
+    if (!coming && (await images.state(id)) === "inProgress") throw new RegistryError("IMAGE_IN_PROGRESS");
     const sharing = hasAccounts ? "private" : "public";
     if (answerNotModified(ctx, sharing)) return;
-    await images.requireComplete(id);
+    if (!coming) await images.requireComplete(id);
     if (!(await access.shows(ctx, id, door))) throw new RegistryError("IMAGE_UNKNOWN");
-    makeCacheable(ctx, sharing);
-    await handler(ctx, id);
+    // What is not here yet may turn out to be wrong.
+    if (coming) ctx.set("Cache-Control", "no-store");
+    else makeCacheable(ctx, sharing);
+    await handler(ctx, id, coming ?? images);
   };
 }
 
-function documents(parts: V1Parts): Readonly<Record<"json" | "ancestry" | "layer" | "files" | "diff", Handler>> {
-  const { access, images, fileLists, options } = parts;
+function documents(parts: V1Parts): Readonly<Record<"json" | "ancestry" | "layer" | "files" | "diff", ViewHandler>> {
+  const { access, images: kept, fileLists, options } = parts;
   return {
-    json: async (ctx, id) => {
+    json: async (ctx, id, images) => {
       const json = await images.json(id);
       const layer = await images.layer(id).catch(absent);
       if (layer) ctx.set("X-Docker-Size", String(layer.size));
       for (const checksum of await images.checksums(id)) setChecksum(ctx, checksum);
       cacheableDocument(ctx, json);
     },
-    ancestry: async (ctx, id) => {
+    ancestry: async (ctx, id, images) => {
       const ancestry = await images.ancestry(id);
       await access.noteImages(ctx, ancestry);
       cacheableDocument(ctx, Buffer.from(pythonJson(ancestry)));
     },
-    layer: async (ctx, id) => {
+    layer: async (ctx, id, images) => {
       await sendLayer(ctx, await images.layer(id), options);
     },
     files: async (ctx, id) => {
+      await kept.requireComplete(id);
       await sendObject(ctx, { ...(await fileLists.files(id)), ...asJson(options.idleTimeout) });
     },
     diff: async (ctx, id) => {
+      await kept.requireComplete(id);
       await sendObject(ctx, { ...(await fileLists.diff(id)), ...asJson(options.idleTimeout) });
     },
   };

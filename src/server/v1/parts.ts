@@ -4,7 +4,8 @@ import type { V1Access } from "../access/v1-access.ts";
 import type { Offload } from "../http/offload.ts";
 import type { FileLists } from "../registry/file-lists.ts";
 import type { ImagePush } from "../registry/image-push.ts";
-import type { Images } from "../registry/images.ts";
+import type { Images, ImageView } from "../registry/images.ts";
+import type { ImageId } from "../registry/names.ts";
 import type { RepositoryStore } from "../registry/bridge/shared-repositories.ts";
 import type { TagsOfV1 } from "../registry/bridge/shared-tags.ts";
 
@@ -14,6 +15,8 @@ export type SignUp = (ctx: Pick<Context, "req">, name: string, password: string)
 /** What the V1 protocol is served from. */
 export interface V1Parts {
   readonly images: Images;
+  /** An image that is served as it comes from elsewhere; undefined for all others. By default none is. */
+  readonly arriving?: (id: ImageId) => Promise<ImageView | undefined>;
   readonly push: ImagePush;
   readonly fileLists: FileLists;
   readonly repositories: RepositoryStore;

@@ -50,9 +50,14 @@ describe("a mirror of a V1 registry", () => {
     ) as string;
     await mirror.client.expect([200], "GET", "/v1/repositories/foo/spoilt/tags/v1");
     upstream.headers = { "x-docker-checksum-payload": digestOf("another") };
-    await mirror.client.expect([502], "GET", `/v1/images/${image}/json`);
+    // So short that nothing of it was sent before all was seen.
+    await mirror.client.expect([502], "GET", `/v1/images/${image}/layer`);
+    await mirror.client.expect([502], "GET", `/v1/images/${image}/files`);
+    await mirror.client.expect([502], "GET", "/v2/foo/spoilt/manifests/v1");
     upstream.calm();
     await mirror.client.expect([200], "GET", `/v1/images/${image}/json`);
+    await mirror.client.expect([200], "GET", `/v1/images/${image}/layer`);
+    expect(upstream.count("/layer")).to.equal(1);
   });
 
   it("gives V2 clients its images by the bridge", async () => {
