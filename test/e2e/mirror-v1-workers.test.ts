@@ -1,9 +1,10 @@
+import { buffer } from "node:stream/consumers";
 import { expect } from "chai";
 import { FaultyUpstream } from "../support/faulty-upstream.ts";
 import { until } from "../support/program.ts";
 import { RegistryProcess } from "../support/registry-process.ts";
 import { startRegistry, type RegistryServer } from "../support/registry-server.ts";
-import { smallChain } from "../support/v1-images.ts";
+import { imageOf, smallChain, tarOf } from "../support/v1-images.ts";
 
 describe("a mirror of a V1 registry with two workers", function () {
   this.timeout(60_000);
@@ -35,6 +36,26 @@ describe("a mirror of a V1 registry with two workers", function () {
       await mirror.client().expect([200], "GET", `/v1/images/${id}/${document}`);
     }
     expect(upstream.count(`/images/${id}/layer`)).to.equal(1);
+  });
+
+  it("fetches a layer once for all clients of both, who see it as it comes", async () => {
+    const layer = await tarOf("file", 3_000_000);
+    const image = imageOf(layer);
+    await source.client.push("foo/large", "v1", [image]);
+    await mirror.client().expect([200], "GET", "/v1/repositories/foo/large/tags/v1");
+    const path = `/v1/images/${image.id}/layer`;
+    upstream.calm();
+    upstream.hold(1_000_000);
+    const open = async () => await mirror.client().open("GET", path);
+    const answers = await Promise.all(Array.from({ length: 20 }, open));
+    const first = await Promise.all(answers.map(async (answer) => (await answer.iterator({ destroyOnReturn: false }).next()).value as Buffer)); // prettier-ignore
+    expect(upstream.passed).to.be.within(1_000_000, 1_010_000);
+    upstream.release();
+    for (const [index, answer] of answers.entries()) {
+      expect(Buffer.concat([first[index] ?? Buffer.alloc(0), await buffer(answer)]).equals(layer)).to.equal(true);
+    }
+    expect(upstream.count("/layer")).to.equal(1);
+    upstream.calm();
   });
 
   it("gives images whichever worker is asked for them, and keeps their tags", async () => {
