@@ -100,7 +100,9 @@ describe("layers of a V1 registry that a mirror is asked for", () => {
     const { bytes, path } = fresh;
     upstream.fault = { cutAt: bytes.length / 2, times: 1 };
     expect(digestOf(await buffer(await mirror.client.open("GET", path)))).to.equal(digestOf(bytes));
-    expect(upstream.ranges).to.deep.equal([`bytes=${bytes.length / 2}-`]);
+    // What had come and was not read yet when the connection ended is asked for again.
+    expect(upstream.ranges).to.have.length(1);
+    expect(Number(/^bytes=(\d+)-$/.exec(upstream.ranges[0] ?? "")?.[1])).to.be.within(1, bytes.length / 2);
     await expectKept(fresh);
   });
 
