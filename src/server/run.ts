@@ -9,7 +9,7 @@ import { coherenceOf, logOthers, type Companions } from "./coherence.ts";
 import type { Log } from "./log.ts";
 import { KeyedLock, type Turns } from "./registry/keyed-lock.ts";
 import type { ExpositionOptions } from "./metrics/exposition.ts";
-import type { Snapshot } from "./metrics/request-tally.ts";
+import type { Snapshot } from "./metrics/snapshot.ts";
 import type { Peers } from "./mirror/peers.ts";
 import { listen, removeStaleSocket, type Handler, type ListenOptions, type RunningServer } from "./server.ts";
 import { MetricsGathering, type MetricsAnswering } from "./worker-metrics.ts";

@@ -2,7 +2,7 @@
  * How the supervisor learns what its workers have counted: it asks all of them, and they answer. What a worker had counted
  * that is no more stays in the sum, so that this does not shrink.
  */
-import type { Snapshot } from "./metrics/request-tally.ts";
+import type { Snapshot } from "./metrics/snapshot.ts";
 
 /** What the supervisor and workers tell each other. */
 export interface MetricsMessage {

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { expect } from "chai";
 import { totalOf } from "../../src/server/metrics/exposition.ts";
-import type { Snapshot } from "../../src/server/metrics/request-tally.ts";
+import type { Snapshot } from "../../src/server/metrics/snapshot.ts";
 import { MetricsAnswering, MetricsGathering, type MetricsLine } from "../../src/server/worker-metrics.ts";
 import { Metrics } from "../support/metrics.ts";
 import { freePort, until } from "../support/program.ts";

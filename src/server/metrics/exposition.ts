@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import prometheus from "prom-client";
 import { listen, type ListenOptions, type RunningServer } from "../server.ts";
-import type { Snapshot } from "./request-tally.ts";
+import { snapshotsOf, type Snapshot } from "./snapshot.ts";
 
 /** Where metrics are to be seen. */
 export type ExpositionOptions = Pick<ListenOptions, "host" | "port" | "onError">;
@@ -56,6 +56,5 @@ export async function totalOf(snapshots: readonly (readonly Snapshot[])[]): Prom
   const counters = snapshots.map((snapshot) =>
     snapshot.filter(({ type }) => type === "counter" || type === "histogram"),
   );
-  const registry = prometheus.AggregatorRegistry.aggregate(counters);
-  return (await registry.getMetricsAsJSON()) as unknown as readonly Snapshot[];
+  return await snapshotsOf(prometheus.AggregatorRegistry.aggregate(counters));
 }

@@ -2,7 +2,8 @@ import prometheus from "prom-client";
 import type { StorageDriver } from "../../drivers/storage/driver.ts";
 import { DriverError } from "../../drivers/storage/errors.ts";
 import { measured } from "../../drivers/storage/measured.ts";
-import { RequestTally, type Snapshot } from "./request-tally.ts";
+import { RequestTally } from "./request-tally.ts";
+import { snapshotsOf, type Snapshot } from "./snapshot.ts";
 import { MirrorMetrics } from "./mirror-metrics.ts";
 
 /** Where objects of the store are remembered: in the process's own memory, or in Redis. */
@@ -86,7 +87,6 @@ export class Metrics {
 
   /** All that has been counted so far. */
   async snapshot(): Promise<readonly Snapshot[]> {
-    const own = (await this.#registry.getMetricsAsJSON()) as unknown as readonly Snapshot[];
-    return [...own, ...this.requests.snapshots()];
+    return [...(await snapshotsOf(this.#registry)), ...this.requests.snapshots()];
   }
 }

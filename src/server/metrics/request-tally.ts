@@ -1,19 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { RequestEnd } from "../http/request-log.ts";
 import { routeOf, type Route } from "./route.ts";
-
-/** A metric as prom-client writes it as JSON. */
-export interface Snapshot {
-  readonly name: string;
-  readonly help: string;
-  readonly type: string;
-  readonly aggregator: string;
-  readonly values: readonly {
-    readonly value: number;
-    readonly labels: Readonly<Record<string, string | number>>;
-    readonly metricName?: string;
-  }[];
-}
+import type { Snapshot } from "./snapshot.ts";
 
 const histogramName = "registryctl_http_request_duration_seconds";
 /** In seconds. */
