@@ -10,7 +10,7 @@ export interface PageQuery {
 /** Reads `n` and `last` (OCI distribution 1.1, end-8). Without `n` it is `most`, and never more. Rejects with PAGINATION_INVALID. */
 export function pageQuery({ URL: { searchParams } }: Pick<Context, "URL">, most: number): PageQuery {
   const n = searchParams.get("n");
-  if (n !== null && !/^\d{1,9}$/.test(n)) {
+  if (n !== null && !/^\d+$/.test(n)) {
     throw new RegistryError("PAGINATION_INVALID", { detail: "n is a number from 0" });
   }
   return { n: Math.min(n === null ? most : Number(n), most), last: searchParams.get("last") ?? undefined };

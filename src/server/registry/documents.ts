@@ -92,10 +92,10 @@ function bytesOf(content: string | Uint8Array): Uint8Array {
   return typeof content === "string" ? Buffer.from(content) : content;
 }
 
-/** The value, or undefined when `bytes` are not UTF-8 or not JSON. */
+/** The value, or undefined when `bytes` are not UTF-8 or not JSON: a byte order mark is neither skipped here nor by clients. */
 export function parseJson(bytes: Uint8Array): unknown {
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) as unknown;
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes)) as unknown;
   } catch {
     return undefined;
   }

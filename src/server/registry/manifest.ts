@@ -27,6 +27,13 @@ export interface Referrer extends Descriptor {
 export const ociManifest = "application/vnd.oci.image.manifest.v1+json";
 export const ociIndex = "application/vnd.oci.image.index.v1+json";
 
+/** The types whose manifests say `schemaVersion: 2`: those of OCI image 1.1, and of Docker, schema 2. */
+const ofSchema2: ReadonlySet<string> = new Set([
+  ociManifest,
+  ociIndex,
+  "application/vnd.docker.distribution.manifest.v2+json",
+  "application/vnd.docker.distribution.manifest.list.v2+json",
+]);
 const unsignedSchema1 = "application/vnd.docker.distribution.manifest.v1+json";
 const schema1 = /^application\/vnd\.docker\.distribution\.manifest\.v1\+(json|prettyjws)$/;
 
@@ -42,12 +49,35 @@ export function parseStoredManifest(bytes: Uint8Array): Manifest {
 }
 
 /**
- * Parses a manifest that was pushed with `contentType` (as in the header; parameters don't count). Rejects with MANIFEST_INVALID: no JSON object, fields of the wrong type, a content type that is not the
- * manifest's own, or schema 1.
+ * Parses a manifest that a client pushes. Rejects with MANIFEST_INVALID as `parseManifest` does, and where no client could
+ * read it as what it was sent: the store keeps bytes alone, so they have to say themselves what they are.
+ */
+export function parsePushedManifest(bytes: Uint8Array, contentType: string | undefined): Manifest {
+  const value = objectOf(bytes);
+  const manifest = manifestOf(value, contentType);
+  const { mediaType } = manifestOf(value);
+  if (mediaType !== manifest.mediaType) {
+    throw invalid(`it was sent as ${manifest.mediaType}, but has no mediaType that says so`);
+  }
+  if (ofSchema2.has(mediaType) && value["schemaVersion"] !== 2) throw invalid("its schemaVersion is not 2");
+  return manifest;
+}
+
+/**
+ * Parses a manifest that came with `contentType` (as in the header; parameters don't count). Rejects with MANIFEST_INVALID:
+ * no JSON object, fields of the wrong type, a content type that is not the manifest's own, or schema 1.
  */
 export function parseManifest(bytes: Uint8Array, contentType?: string): Manifest {
+  return manifestOf(objectOf(bytes), contentType);
+}
+
+function objectOf(bytes: Uint8Array): JsonObject {
   const value = parseJson(bytes);
   if (!isObject(value)) throw invalid("a manifest is a JSON object");
+  return value;
+}
+
+function manifestOf(value: JsonObject, contentType?: string): Manifest {
   const said = contentType?.split(";")[0]?.trim().toLowerCase() || undefined;
   const own = text(value, "mediaType");
   if (value["schemaVersion"] === 1 || schema1.test(said ?? "") || schema1.test(own ?? "")) {
@@ -58,16 +88,14 @@ export function parseManifest(bytes: Uint8Array, contentType?: string): Manifest
   }
   const children = descriptors(value, "manifests");
   const isIndex = children !== undefined && !("config" in value) && !("layers" in value);
-  const config = "config" in value ? [descriptor(value["config"], "config")] : [];
+  const config = optional(value, "config");
   const layers = [...(descriptors(value, "layers") ?? []), ...(descriptors(value, "blobs") ?? [])];
-  const subject = "subject" in value ? descriptor(value["subject"], "subject") : undefined;
-  const [configuration] = config;
   return {
     mediaType: own ?? (said !== undefined && isManifestType(said) ? said : isIndex ? ociIndex : ociManifest),
-    blobs: [...config, ...layers].filter(isKeptHere).map(({ digest }) => digest),
+    blobs: [...(config ? [config] : []), ...layers].filter(isKeptHere).map(({ digest }) => digest),
     manifests: (children ?? []).map(({ digest }) => digest),
-    subject: subject?.digest,
-    artifactType: text(value, "artifactType") ?? configuration?.mediaType,
+    subject: optional(value, "subject")?.digest,
+    artifactType: text(value, "artifactType") ?? config?.mediaType,
     annotations: "annotations" in value && isObject(value["annotations"]) ? value["annotations"] : undefined,
   };
 }
@@ -97,6 +125,11 @@ interface Reference {
 /** Layers that may not be distributed are fetched from their `urls`, and need not be here. */
 function isKeptHere({ isElsewhere }: Reference): boolean {
   return !isElsewhere;
+}
+
+function optional(value: JsonObject, field: string): Reference | undefined {
+  const found = value[field];
+  return found === undefined || found === null ? undefined : descriptor(found, field);
 }
 
 function descriptors(value: JsonObject, field: string): readonly Reference[] | undefined {

@@ -1,11 +1,11 @@
 import { LRUCache } from "lru-cache";
 import { invalidWatch, type Watch } from "../../drivers/storage/watches.ts";
 import { RegistryError } from "../errors.ts";
-import { digestAs, digestParts, type Digest } from "./digest.ts";
+import { differs, digestAs, digestParts, type Digest } from "./digest.ts";
 import type { Document, Documents } from "./documents.ts";
 import type { Events } from "./events.ts";
 import type { LinkedBlobs } from "./linked-blobs.ts";
-import { parseManifest, parseStoredManifest, referrer, type Manifest } from "./manifest.ts";
+import { parseManifest, parsePushedManifest, parseStoredManifest, referrer, type Manifest } from "./manifest.ts";
 import type { OciName, OciTag, Reference } from "./oci-names.ts";
 import type { OciTags } from "./oci-tags.ts";
 import { blobKey, manifestLinkKey, ociTagIndexKey, ociTagKey } from "./paths.ts";
@@ -118,11 +118,9 @@ export class Manifests implements ManifestStore {
     name: OciName,
     push: ManifestPush,
   ): Promise<{ readonly digest: Digest; readonly subject: Digest | undefined }> {
-    const manifest = parseManifest(push.bytes, push.contentType);
+    const manifest = parsePushedManifest(push.bytes, push.contentType);
     const digest = digestAs(push.digest === undefined ? "sha256" : digestParts(push.digest).algorithm, push.bytes);
-    if (push.digest !== undefined && push.digest !== digest) {
-      throw new RegistryError("DIGEST_INVALID", { detail: `the manifest's digest is ${digest}` });
-    }
+    if (push.digest !== undefined && push.digest !== digest) throw differs(digest);
     await this.#requireReferences(name, manifest);
     await this.#keepLinked(name, manifest, { digest, bytes: push.bytes, tags: push.tags });
     return { digest, subject: manifest.subject };

@@ -15,7 +15,9 @@ const longestName = 255;
 /** Rejects with NAME_INVALID. The length is looked at first: the form takes time by the square of it. */
 export function parseOciName(text: string): OciName {
   if (isOciName(text)) return text;
-  throw new RegistryError("NAME_INVALID", { detail: "expected lower-case components joined by /" });
+  throw new RegistryError("NAME_INVALID", {
+    detail: `expected lower-case components joined by /, at most ${longestName} characters`,
+  });
 }
 
 export function isOciName(text: string): text is OciName {

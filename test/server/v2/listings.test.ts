@@ -42,6 +42,7 @@ describe("V2 listings", () => {
       expect(seen).to.deep.equal(tags);
     }
     expect((await get("/v2/a/tags/list?n=25")).next).to.equal(undefined);
+    expect(await get(`/v2/a/tags/list?n=${"9".repeat(20)}`)).to.deep.equal(await get("/v2/a/tags/list?n=25"));
   });
 
   it("begin beyond `last`, whether it is there or not", async () => {

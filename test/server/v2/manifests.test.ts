@@ -83,6 +83,20 @@ describe("V2 manifests", () => {
       "MANIFEST_INVALID",
     ],
     [
+      "an unknown type that its bytes don't name",
+      json({ schemaVersion: 2, data: 1 }),
+      "application/vnd.example+json",
+      "MANIFEST_INVALID",
+    ],
+    ["no manifests, sent as an index,", json({ schemaVersion: 2 }), indexType, "MANIFEST_INVALID"],
+    ["no schema", json({}), imageType, "MANIFEST_INVALID"],
+    [
+      "a byte order mark, which clients can't read,",
+      Buffer.from(`\ufeff${JSON.stringify({ schemaVersion: 2, manifests: [] })}`),
+      indexType,
+      "MANIFEST_INVALID",
+    ],
+    [
       "an unknown blob",
       json({ schemaVersion: 2, layers: [{ digest: unknownDigest }] }),
       imageType,
@@ -111,6 +125,9 @@ describe("V2 manifests", () => {
     const manifest = json({ schemaVersion: 2, mediaType: indexType, manifests: [] });
     const put = await send("PUT", `/v2/some/image/manifests/${unknownDigest}`, { "Content-Type": indexType }, manifest);
     expect([put.status, errorOf(put.body).code]).to.deep.equal([400, "DIGEST_INVALID"]);
+    expect(errorOf(put.body).message)
+      .to.contain(`that arrived is ${digestOf(manifest)}`)
+      .and.not.contain("malformed");
   });
 
   it("of more than 4 MiB are refused, of 4 MiB taken", async () => {
@@ -132,6 +149,19 @@ describe("V2 manifests", () => {
     const got = await send("GET", "/v2/odd/one/manifests/a");
     expect(got.body.equals(manifest)).to.equal(true);
     expect(got.headers["content-type"]).to.equal(indexType);
+  });
+
+  it("of a type that the registry does not know are given out as what they say", async () => {
+    const type = "application/vnd.example.artifact+json";
+    const put = await send("PUT", "/v2/odd/one/manifests/b", { "Content-Type": type }, json({ mediaType: type }));
+    expect(put.status).to.equal(201);
+    expect((await send("GET", "/v2/odd/one/manifests/b")).headers["content-type"]).to.equal(type);
+  });
+
+  it("may say null for what they don't have", async () => {
+    const manifest = json({ schemaVersion: 2, config: null, layers: null, subject: null });
+    const put = await send("PUT", "/v2/odd/one/manifests/c", { "Content-Type": imageType }, manifest);
+    expect([put.status, put.headers["oci-subject"]]).to.deep.equal([201, undefined]);
   });
 
   it("need no layers that may not be distributed (end-7a)", async () => {

@@ -363,6 +363,7 @@ for (const [kind, open] of Object.entries(stores)) {
       for (const name of ["A", "a..b", "a/", "-a", "x".repeat(256)]) {
         const answer = await send("POST", `/v2/${name}/blobs/uploads/`);
         expect([answer.status, codeOf(answer)]).to.deep.equal([400, "NAME_INVALID"]);
+        expect(answer.body.toString()).to.contain("at most 255 characters");
       }
     });
   });
