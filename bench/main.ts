@@ -8,6 +8,7 @@ import { ownProgram, registryctl } from "./contestants/registryctl.ts";
 import { runningAt } from "./contestants/running.ts";
 import { killServices } from "./contestants/service.ts";
 import { profileTables } from "./cpu-profile.ts";
+import { HeldMemory } from "./held-memory.ts";
 import { machine } from "./machine.ts";
 import { parseOptions, type Options } from "./options.ts";
 import { Progress } from "./progress.ts";
@@ -67,6 +68,7 @@ async function bench(options: Options, args: readonly string[]): Promise<number>
     if (options.json !== undefined) await writeFile(options.json, asJson(report()));
   };
   const stopWatching = onInterrupt(folder, tell);
+  const memory = await holdMemory(options, progress);
   try {
     const { rounds } = options;
     for await (const measured of run({ contestants, groups: wanted, scale, rounds, folder, progress })) {
@@ -79,8 +81,16 @@ async function bench(options: Options, args: readonly string[]): Promise<number>
     return isMissed || results.some(({ failure }) => failure !== undefined) ? 1 : 0;
   } finally {
     stopWatching();
+    memory?.release();
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+async function holdMemory({ freeMemory }: Options, progress: Progress): Promise<HeldMemory | undefined> {
+  if (freeMemory === undefined) return undefined;
+  return await HeldMemory.allBut(freeMemory, (bytes) => {
+    progress.show(`holding memory: ${(bytes / 1024 ** 3).toFixed(1)} GiB`);
+  });
 }
 
 async function requireBuild(program: string): Promise<void> {

@@ -15,6 +15,8 @@ export interface Options {
   readonly isQuick: boolean;
   readonly json: string | undefined;
   readonly folder: string | undefined;
+  /** Bytes of memory that are left to what is measured; undefined is all there is. */
+  readonly freeMemory: number | undefined;
   readonly mustMeetTargets: boolean;
   readonly isList: boolean;
 }
@@ -41,6 +43,11 @@ export function parseOptions(args: readonly string[], write: (text: string) => v
     .option("--quick", "one round of small sizes: shows that everything works, not how fast")
     .option("--json <file>", "write all figures to this file")
     .option("--folder <path>", "where stores are kept while they are measured (default: the system's temporary folder)")
+    .option(
+      "--free-memory <GiB>",
+      "hold all memory but this meanwhile, as a machine does that is in use for long",
+      gibibytes,
+    )
     .option("--check", "exit with 1 when a target is missed")
     .option("--list", "print the names of the workloads and groups")
     .helpOption("-h, --help", "show this help")
@@ -58,6 +65,7 @@ export function parseOptions(args: readonly string[], write: (text: string) => v
     isQuick: options.quick ?? false,
     json: options.json,
     folder: options.folder,
+    freeMemory: options.freeMemory,
     mustMeetTargets: options.check ?? false,
     isList: options.list ?? false,
   };
@@ -75,6 +83,10 @@ function count(text: string): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && value >= 1 && value <= 1000) return value;
   throw new InvalidArgumentError("It is a number from 1 to 1000.");
+}
+
+function gibibytes(text: string): number {
+  return count(text) * 1024 ** 3;
 }
 
 function workers(text: string): number | "auto" {

@@ -24,6 +24,7 @@ describe("the arguments of a measurement", () => {
       isQuick: false,
       json: undefined,
       folder: undefined,
+      freeMemory: undefined,
       mustMeetTargets: false,
       isList: false,
     });
@@ -38,6 +39,7 @@ describe("the arguments of a measurement", () => {
       workers: "auto",
     });
     expect(parse("--quick", "--rounds", "9").rounds).to.equal(1);
+    expect(parse("--free-memory", "4").freeMemory).to.equal(4_294_967_296);
   });
 
   it("take a peer by its name, its URL or its program", () => {
