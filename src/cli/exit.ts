@@ -30,6 +30,12 @@ export function reason(error: unknown): string {
   return messages.join(": ");
 }
 
+/** The same, behind the name of what failed unless it begins with that. */
+export function reasonOf(subject: string, error: unknown): string {
+  const text = reason(error);
+  return text.startsWith(subject) ? text : `${subject}: ${text}`;
+}
+
 function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === "") return error.errors.map(messageOf).join(", ");
   return error instanceof Error ? error.message : String(error);

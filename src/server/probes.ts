@@ -66,7 +66,7 @@ function storageProbe(settings: Settings): Probe {
   return {
     name: "storage",
     subject: subjectOf(settings),
-    remedy: "Correct the options of this storage, or give its user the rights.",
+    remedy: "See that its server runs, correct the options of this storage, or give its user the rights.",
     run: async () => {
       const driver = await findStorage(settings.storage)?.open(settings);
       if (!driver) throw new Error(`this version has no storage ${settings.storage}`);

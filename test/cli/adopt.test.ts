@@ -83,7 +83,7 @@ describe("registryctl adopt", function () {
   });
 
   for (const [what, args, code, says] of [
-    ["a folder that is missing", ["nowhere"], 1, "nowhere"],
+    ["a folder that is missing", ["nowhere"], 1, "/nowhere does not exist\n"],
     ["a folder that holds something else", ["."], 1, "holds no data of a registry"],
     ["a folder and a flavor", ["data", "--flavor", "dev"], 2, "name one of them"],
     ["--write with --quick", ["data", "--write", "--quick"], 2, "--quick does not go with it"],

@@ -14,9 +14,11 @@ describe("registryctl copy", function () {
     store = oldStore("0.9.1", 4);
     await writeStore(join(cwd, "old"), store.files);
     const flavor = (name: string, path: string) => `${name}: { storage: local, storage_path: ${cwd}/${path} }\n`;
+    const server = "boto_host: 127.0.0.1, boto_port: 1, s3_secure: false, s3_access_key: a, s3_secret_key: b";
+    const away = `away: { storage: s3, s3_bucket: images, ${server} }\n`;
     await writeFile(
       join(cwd, "config.yml"),
-      `${flavor("old", "old")}${flavor("new", "new")}${flavor("alias", "alias")}${flavor("same", "old")}${flavor("none", "none")}trial: { storage: memory }\nindexed: { storage: local, storage_path: ${cwd}/new, search_backend: database, sqlalchemy_index_database: "sqlite:///${cwd}/search.db" }\n`,
+      `${flavor("old", "old")}${flavor("new", "new")}${flavor("alias", "alias")}${flavor("same", "old")}${flavor("none", "none")}${away}trial: { storage: memory }\nindexed: { storage: local, storage_path: ${cwd}/new, search_backend: database, sqlalchemy_index_database: "sqlite:///${cwd}/search.db" }\n`,
     );
   });
   afterEach(async () => {
@@ -102,7 +104,9 @@ describe("registryctl copy", function () {
       "flavor trial keeps its images in memory",
     ],
     ["a flavor that there is not", ["--to", "nowhere"], 3, "nowhere"],
-    ["a source that is missing", ["--from", "none", "--to", "new"], 1, "/none does not exist"],
+    ["a source that is missing", ["--from", "none", "--to", "new"], 1, "/none does not exist\n"],
+    ["a source that does not answer", ["--from", "away", "--to", "new"], 1, "error: the s3 storage of flavor away: "],
+    ["a target that does not answer", ["--to", "away"], 1, "error: the s3 storage of flavor away: "],
     ["a repository that there is not", ["--to", "new", "-r", "no/such"], 1, "/old: it has no repository no/such"],
     ["no jobs", ["--to", "new", "--jobs", "0"], 2, "from 1 to 64"],
   ] as const) {

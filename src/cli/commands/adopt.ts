@@ -1,7 +1,7 @@
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { dirname, resolve } from "node:path";
 import { command, configOption, flavorOption, jsonOption, type Context } from "../command.ts";
-import { CommandError, reason } from "../exit.ts";
+import { CommandError, reasonOf } from "../exit.ts";
 import { ProgressBar } from "../progress-bar.ts";
 import { showProblems, sortedProblems } from "../store-problems.ts";
 import type { Terminal } from "../terminal.ts";
@@ -62,7 +62,7 @@ export function adopt(context: Context): CommandUnknownOpts {
         onStep: (step) => bar?.add(step),
       })
         .catch(async (error: unknown) => {
-          if (!io.signal.aborted) throw new Error(`${subject.name}: ${reason(error)}`, { cause: error });
+          if (!io.signal.aborted) throw new Error(reasonOf(subject.name, error), { cause: error });
           bar?.end();
           await terminal.note("interrupted; what was done is kept, and the same command goes on from there");
           throw io.signal.reason;

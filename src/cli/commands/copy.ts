@@ -1,7 +1,7 @@
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { dirname } from "node:path";
 import { command, configOption, jsonOption, repeated, wholeNumber, type Context } from "../command.ts";
-import { CommandError, reason } from "../exit.ts";
+import { CommandError, reasonOf } from "../exit.ts";
 import { ProgressBar, size } from "../progress-bar.ts";
 import { showProblems, sortedProblems } from "../store-problems.ts";
 import type { Terminal } from "../terminal.ts";
@@ -105,7 +105,7 @@ async function flavorOf(terminal: Terminal, config: string | undefined, flavor: 
 function failed(error: unknown, names: { readonly source: string; readonly target: string }): Error {
   const role = error instanceof Error && "role" in error ? error.role : undefined;
   const name = role === "source" || role === "target" ? names[role] : `${names.source} → ${names.target}`;
-  return new Error(`${name}: ${reason(error)}`, { cause: error });
+  return new Error(reasonOf(name, error), { cause: error });
 }
 
 async function show(

@@ -79,7 +79,7 @@ export async function openLocalToRead(path: string): Promise<StorageDriver> {
     const [space, cleaning] = [new FreeSpace(root, 0), Promise.resolve()];
     return readOnly(new LocalStorage({ shownRoot: resolve(path), temporaries, folders, space, cleaning }));
   } catch (error) {
-    throw readFailure(path, error);
+    throw codeOf(error) === "ENOENT" ? notFound(path) : readFailure(path, error);
   }
 }
 

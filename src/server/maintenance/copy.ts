@@ -56,9 +56,9 @@ export class StoreFailure extends Error {
 export async function copyStore(from: Settings, to: Settings, options: CopyOptions): Promise<CopyCounts> {
   const { dryRun, signal } = options;
   if (isDeepStrictEqual(placeOf(from), placeOf(to))) throw sameStore();
-  const source = await opened("source", async () => await openWhole(from, { ...options, access: "read" }));
+  const source = await blaming("source", async () => await openWhole(from, { ...options, access: "read" }));
   try {
-    const target = await opened("target", async () => await openTarget(to, options));
+    const target = await blaming("target", async () => await openTarget(to, options));
     try {
       const sides = { from: sideOf(source), to: sideOf(target), analysis: target.analysis };
       if (!dryRun) await requireOther(sides.from, sides.to);
@@ -81,7 +81,7 @@ async function copySides(
 ): Promise<CopyCounts> {
   const { repositories, signal, dryRun, onPlan, onStep, onProblem } = options;
   try {
-    const selection = await opened("source", async () =>
+    const selection = await blaming("source", async () =>
       repositories ? await named(sides.from, repositories) : everything(sides.from),
     );
     const silent = { ...options, onProblem: () => undefined, onTag: () => undefined, onChanged: nothing };
@@ -154,9 +154,9 @@ async function openTarget(settings: Settings, options: CopyOptions): Promise<Ope
   }
 }
 
-async function opened<T>(role: StoreRole, open: () => Promise<T>): Promise<T> {
+async function blaming<T>(role: StoreRole, work: () => Promise<T>): Promise<T> {
   try {
-    return await open();
+    return await work();
   } catch (error) {
     throw new StoreFailure(role, error);
   }
@@ -172,11 +172,15 @@ function placeOf(settings: Settings): unknown {
 async function requireOther(from: Side, to: Side): Promise<void> {
   const key = probeKey("copy");
   const content = randomUUID();
-  await to.documents.write(key, content);
+  const { documents } = to;
+  await blaming("target", async () => {
+    await documents.write(key, content);
+  });
   try {
-    if ((await from.documents.read(key))?.toString() === content) throw sameStore();
+    const found = await blaming("source", async () => await from.documents.read(key));
+    if (found?.toString() === content) throw sameStore();
   } finally {
-    await to.documents.delete(key);
+    await blaming("target", async () => await documents.delete(key));
   }
 }
 
