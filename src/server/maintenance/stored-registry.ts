@@ -72,7 +72,7 @@ class StoredRegistry implements RegistryPort {
       : await this.#named(repository, parseTagName(reference));
     if (typeof digest === "object") return digest;
     const bytes = digest && (await this.#documents.read(blobKey(digest)));
-    if (!bytes) return { reason: digest ? `its manifest ${digest} is missing` : `there is no ${reference}` };
+    if (!bytes) return { reason: digest ? `its manifest ${digest} is missing` : `there is no tag ${reference}` };
     return { digest, bytes, mediaType: parseStoredManifest(bytes).mediaType };
   }
 

@@ -1,8 +1,9 @@
-import { Client, IamAwsProvider } from "minio";
+import { Client } from "minio";
 import { DriverError } from "../errors.ts";
 import { Bucket } from "./bucket.ts";
 import { botoFiles, chooseKeys, readBoto, type BotoSettings } from "./credentials.ts";
 import { driverError, ServerFailure, s3Names } from "./failure.ts";
+import { MachineRole, type Environment } from "./machine-role.ts";
 import type { Tuning } from "./object-bucket.ts";
 import type { S3Settings } from "./options.ts";
 import { prefixOf } from "./prefix.ts";
@@ -10,14 +11,16 @@ import { Transport } from "./transport.ts";
 import { trust } from "./trust.ts";
 
 const amazon = "s3.amazonaws.com";
-/** How long the machine's role is waited for, in milliseconds: where there is none, nobody answers at all. */
-const rolePatience = 10_000;
 
-/** Makes what the driver speaks through, of what the operator has written, here and in the files of boto in `files`. */
+/**
+ * Makes what the driver speaks through, of what the operator has written, here and in the files of boto in `files`, and of
+ * what AWS has told in `environment`, the process' own by default.
+ */
 export async function connect(
   settings: S3Settings,
   tuning: Tuning,
   files = botoFiles(),
+  environment?: Environment,
 ): Promise<{ readonly bucket: Bucket; readonly transport: Transport }> {
   const boto = await readBoto(files);
   const name = settings.s3_bucket ?? settings.boto_bucket;
@@ -42,7 +45,9 @@ export async function connect(
     ...(place.port !== undefined && { port: place.port }),
     useSSL: settings.s3_secure,
     pathStyle: place.pathStyle,
-    ...(keys ? { ...keys, sessionToken: keys.sessionToken ?? "" } : { credentialsProvider: new MachineRole({}) }),
+    ...(keys
+      ? { ...keys, sessionToken: keys.sessionToken ?? "" }
+      : { credentialsProvider: new MachineRole(environment) }),
     transport,
     transportAgent: transport.agent,
     retryOptions: { disableRetry: true },
@@ -92,26 +97,5 @@ async function regionOf(client: Client, bucketName: string): Promise<string> {
   } catch (error) {
     if (error instanceof ServerFailure && error.region !== undefined) return error.region;
     throw error;
-  }
-}
-
-/** The keys that AWS hands to this machine, container or service account, and new ones before they expire. */
-class MachineRole extends IamAwsProvider {
-  override async getCredentials(): ReturnType<IamAwsProvider["getCredentials"]> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        reject(new Error("no answer"));
-      }, rolePatience);
-    });
-    try {
-      return await Promise.race([super.getCredentials(), late]);
-    } catch (cause) {
-      const text =
-        "there are no keys: set s3_access_key and s3_secret_key, or give this machine a role that may use the bucket";
-      throw new DriverError("REFUSED", text, { cause });
-    } finally {
-      clearTimeout(timer);
-    }
   }
 }
