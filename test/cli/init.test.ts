@@ -1,12 +1,11 @@
 import { access, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { questions } from "../../src/cli/init-questions.ts";
 import { load } from "../../src/server/config/load.ts";
 import { registryctl, succeeds } from "../support/cli.ts";
 import { needs } from "../support/needs.ts";
-import { removeFolder, temporaryFolder } from "../support/program.ts";
+import { bin, removeFolder, temporaryFolder } from "../support/program.ts";
 import { TerminalSession } from "../support/terminal.ts";
 
 describe("registryctl init", () => {
@@ -278,8 +277,7 @@ describe("registryctl init", () => {
       session = undefined;
     });
     const start = async (...args: string[]) => {
-      const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
-      const words = [process.execPath, "--import", import.meta.resolve("tsx"), main, "init", ...args];
+      const words = [process.execPath, bin, "init", ...args];
       session = await TerminalSession.start(cwd, words.map((word) => `'${word}'`).join(" "));
       return session;
     };

@@ -1,14 +1,12 @@
-import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { pushImage, sampleLayer } from "../support/bridged-registry.ts";
 import { registryctl, succeeds } from "../support/cli.ts";
 import { startInherited, waysTo, type InheritedRegistry } from "../support/inherited-registry.ts";
 import { needs } from "../support/needs.ts";
+import { bin } from "../support/program.ts";
 import type { RegistryServer } from "../support/registry-server.ts";
 import { TerminalSession } from "../support/terminal.ts";
 import { smallChain } from "../support/v1-images.ts";
-
-const bin = fileURLToPath(new URL("../../bin/registryctl.js", import.meta.url));
 
 describe("registryctl rm", function () {
   this.timeout(60_000);

@@ -1,18 +1,14 @@
 import { spawnSync } from "node:child_process";
 import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { accountOf } from "../support/account.ts";
 import { selfSigned } from "../support/certificate.ts";
 import { registryctl, succeeds } from "../support/cli.ts";
 import { needs } from "../support/needs.ts";
-import { freePort, Program, removeFolder, temporaryFolder } from "../support/program.ts";
+import { bin, freePort, Program, removeFolder, temporaryFolder } from "../support/program.ts";
 import { TerminalSession } from "../support/terminal.ts";
 import { V1Client } from "../support/v1-client.ts";
-
-const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
-const tsx = import.meta.resolve("tsx");
 
 describe("registryctl serve", function () {
   this.timeout(60_000);
@@ -28,7 +24,7 @@ describe("registryctl serve", function () {
     await removeFolder(cwd);
   });
   const start = (...args: string[]) =>
-    new Program(process.execPath, ["--import", tsx, main, "serve", "-c", "config.yml", ...args], { cwd });
+    new Program(process.execPath, [bin, "serve", "-c", "config.yml", ...args], { cwd });
 
   it("lets host and port be told beside the configuration, and logs JSON where nobody looks", async () => {
     const port = await freePort();
@@ -44,12 +40,12 @@ describe("registryctl serve", function () {
   it("says at the start that storage can only be read", async function () {
     if (process.getuid?.() !== 0) this.skip();
     const { uid, gid } = await accountOf("nobody");
-    const reading = ["-e", `require("fs").accessSync(${JSON.stringify(main)})`];
+    const reading = ["-e", `require("fs").accessSync(${JSON.stringify(bin)})`];
     if (spawnSync(process.execPath, reading, { cwd: "/", uid, gid }).status !== 0) this.skip();
     await mkdir(join(cwd, "data"));
     await chmod(cwd, 0o755);
-    const args = [main, "serve", "-c", "config.yml", "--port", "0"];
-    const server = new Program(process.execPath, ["--import", tsx, ...args], { cwd, uid, gid });
+    const args = [bin, "serve", "-c", "config.yml", "--port", "0"];
+    const server = new Program(process.execPath, args, { cwd, uid, gid });
     await server.ready("the registry", () => server.output.includes("listening on"));
     expect(await server.stop("SIGTERM")).to.equal(0);
     expect(server.output).to.match(/"warn".*storage_path .*\/data: pushes will fail: EACCES.*storage_path\."/);
@@ -89,7 +85,7 @@ describe("registryctl serve", function () {
 
   it("tells people on a terminal where it listens, and stops at Ctrl-C", async function () {
     needs(this, "tmux");
-    const words = [process.execPath, "--import", tsx, main, "serve", "-c", "config.yml", "--port", "0"];
+    const words = [process.execPath, bin, "serve", "-c", "config.yml", "--port", "0"];
     const session = await TerminalSession.start(cwd, words.map((word) => `'${word}'`).join(" "));
     try {
       expect(await session.shows("serves flavor dev on http://127.0.0.1:")).to.match(
@@ -104,7 +100,7 @@ describe("registryctl serve", function () {
 
   it("asks for the passphrase of a key only where somebody can answer", async function () {
     needs(this, "tmux", "openssl");
-    const words = [process.execPath, "--import", tsx, main, "keygen", "k", "--public-from", "own.pem"];
+    const words = [process.execPath, bin, "keygen", "k", "--public-from", "own.pem"];
     const make = "openssl genrsa -aes256 -passout pass:sesame -out own.pem 2048 2> openssl.log";
     const session = await TerminalSession.start(cwd, `${make}; ${words.map((word) => `'${word}'`).join(" ")}`);
     try {

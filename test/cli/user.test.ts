@@ -1,14 +1,12 @@
 import { execFileSync } from "node:child_process";
 import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { registryctl, succeeds } from "../support/cli.ts";
 import { needs } from "../support/needs.ts";
-import { removeFolder, temporaryFolder } from "../support/program.ts";
+import { bin, removeFolder, temporaryFolder } from "../support/program.ts";
 import { TerminalSession } from "../support/terminal.ts";
 
-const bin = fileURLToPath(new URL("../../bin/registryctl.js", import.meta.url));
 const ann = "ann:$2y$10$Zm8n1T7gWcB0k2eR5tYuIuV9qLx3yNhJpKdS4fA6sDfGhJkL1zXcV";
 const bob = "bob:$apr1$QsBbLAKl$EWCaQlkCqPDf7pdgzAPCR1";
 

@@ -1,6 +1,5 @@
 import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
-import { fileURLToPath } from "node:url";
 import { createHash } from "node:crypto";
 import { expect } from "chai";
 import { pullImage } from "../support/bridged-registry.ts";
@@ -10,12 +9,11 @@ import { DockerRegistry } from "../support/docker-registry.ts";
 import { needs } from "../support/needs.ts";
 import { imageManifest, pushManifest } from "../support/oci-image.ts";
 import { fingerprints, oldStore, oldVersions, writeStore, type OldStore } from "../support/old-store.ts";
-import { Program, removeFolder, temporaryFolder } from "../support/program.ts";
+import { bin, Program, removeFolder, temporaryFolder } from "../support/program.ts";
 import { seededRandom } from "../support/random.ts";
 import { RegistryProcess } from "../support/registry-process.ts";
 import { startRegistry, type RegistryServer } from "../support/registry-server.ts";
 
-const bin = fileURLToPath(new URL("../../bin/registryctl.js", import.meta.url));
 const kills = 32;
 
 interface Report {

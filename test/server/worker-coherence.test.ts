@@ -1,10 +1,10 @@
-import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { Announcer, Exchange, type Line } from "../../src/server/worker-coherence.ts";
+import { compiled } from "../support/compiled.ts";
 import { Program, freePort, removeFolder, temporaryFolder, until } from "../support/program.ts";
 import { RawConnection } from "../support/raw-connection.ts";
 
-const script = fileURLToPath(new URL("../support/serving.ts", import.meta.url));
+const script = new URL("../support/serving.ts", import.meta.url);
 
 describe("what workers tell each other", () => {
   type Message = Parameters<Line["send"]>[0];
@@ -100,7 +100,7 @@ describe("workers of a server", function () {
   });
 
   async function start(at: number, workers = 3): Promise<Program> {
-    const server = new Program(process.execPath, ["--import", "tsx", script, String(workers), String(at)], {
+    const server = new Program(process.execPath, [...compiled(script), String(workers), String(at)], {
       env: { ...process.env, REGISTRYCTL_TEST_CLAIM: folder },
     });
     const listening = () => server.output.split('"msg":"listening on').length > workers;

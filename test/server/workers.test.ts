@@ -1,9 +1,9 @@
-import { fileURLToPath } from "node:url";
 import { expect } from "chai";
+import { compiled } from "../support/compiled.ts";
 import { Program, freePort, until } from "../support/program.ts";
 import { RawConnection } from "../support/raw-connection.ts";
 
-const script = fileURLToPath(new URL("../support/serving.ts", import.meta.url));
+const script = new URL("../support/serving.ts", import.meta.url);
 
 describe("runServer", function () {
   this.timeout(60_000);
@@ -19,7 +19,7 @@ describe("runServer", function () {
   });
 
   function start(workers: number | "auto", options: { fault?: string; shutdownTimeout?: number } = {}): Program {
-    const args = ["--import", "tsx", script, String(workers), String(port), String(options.shutdownTimeout ?? 60)];
+    const args = [...compiled(script), String(workers), String(port), String(options.shutdownTimeout ?? 60)];
     const env = { ...process.env, REGISTRYCTL_TEST_FAULT: options.fault };
     const program = new Program(process.execPath, args, { env });
     programs.push(program);

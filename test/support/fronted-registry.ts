@@ -1,13 +1,12 @@
 import { chmod, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Context } from "mocha";
 import { Apache, needsApache } from "./apache.ts";
 import { passwordFile, selfSigned } from "./certificate.ts";
 import { succeeds } from "./cli.ts";
 import { needs } from "./needs.ts";
 import { Nginx } from "./nginx.ts";
-import { freePort, Program, removeFolder, temporaryFolder } from "./program.ts";
+import { bin, freePort, Program, removeFolder, temporaryFolder } from "./program.ts";
 import { V1Client } from "./v1-client.ts";
 
 /** Who a client must be. */
@@ -122,9 +121,6 @@ async function proxied(
   });
 }
 
-const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
-const tsx = import.meta.resolve("tsx");
-
 /** The folder and the programs of one front. */
 class Place {
   readonly folder: string;
@@ -150,7 +146,7 @@ class Place {
       more.options ?? "",
     ];
     await writeFile(this.configFile, `dev: { ${flavor.join(", ")} }\n`);
-    const program = new Program(process.execPath, ["--import", tsx, main, "serve", "--config", this.configFile]);
+    const program = new Program(process.execPath, [bin, "serve", "--config", this.configFile]);
     this.programs.push(program);
     await program.ready("the registry", async () => await answers({ port, ...more }), 30);
     return { port };

@@ -1,11 +1,11 @@
 import { generateKeyPairSync, randomUUID } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Permission } from "./gcs/buckets.ts";
+import { compiled } from "./compiled.ts";
 import { freePort, Program, removeFolder, temporaryFolder } from "./program.ts";
 
-const program = fileURLToPath(new URL("./gcs/server.ts", import.meta.url));
+const program = new URL("./gcs/server.ts", import.meta.url);
 const everything: readonly Permission[] = ["get", "list", "create", "delete"];
 
 /** The key file of a service account, and who that is. */
@@ -50,7 +50,7 @@ export class GoogleServer {
 
   /** Starts it again after `kill`, with its accounts and buckets, but without objects. */
   async restart(): Promise<void> {
-    this.#program = new Program(process.execPath, ["--import", import.meta.resolve("tsx"), program, String(this.port)]);
+    this.#program = new Program(process.execPath, [...compiled(program), String(this.port)]);
     await this.#program.ready("the server of Google's API", async () => (await fetch(this.url)).status === 404);
     for (const [what, said] of this.#told) await this.#send(what, said);
   }

@@ -4,6 +4,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** The built program, as users run it: it starts in a quarter of the time that its sources take. */
+export const bin = fileURLToPath(new URL("../../bin/registryctl.js", import.meta.url));
 
 /** A new folder below the system's temporary one. */
 export async function temporaryFolder(name = "registryctl"): Promise<string> {

@@ -3,12 +3,11 @@ import { chmod, readdir, stat, writeFile } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
 import { createServer as createTcpServer } from "node:net";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import type { Context } from "mocha";
 import { passwordFile, selfSigned, type Certificate } from "./certificate.ts";
 import { succeeds } from "./cli.ts";
-import { freePort, Program, removeFolder, temporaryFolder, until } from "./program.ts";
+import { bin, freePort, Program, removeFolder, temporaryFolder, until } from "./program.ts";
 import { V1Client, type V1Image } from "./v1-client.ts";
 import { describedImage, smallChain } from "./v1-images.ts";
 
@@ -25,9 +24,6 @@ export interface ProxyKind {
   /** Files that hold bodies which were not passed on at once. */
   readonly spooled: (folder: string) => Promise<readonly string[]>;
 }
-
-const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
-const tsx = import.meta.resolve("tsx");
 
 /** Everything that must work through a generated proxy, with a real registry behind it. */
 export function behavesBehind(kind: ProxyKind): void {
@@ -63,7 +59,7 @@ export function behavesBehind(kind: ProxyKind): void {
         config,
         `dev: { storage: local, storage_path: ${join(folder, "data")}, loglevel: warn, http: { ${listen}, trusted_proxies: [127.0.0.1] }, ${options} }\n`,
       );
-      const program = new Program(process.execPath, ["--import", tsx, main, "serve", "--config", config]);
+      const program = new Program(process.execPath, [bin, "serve", "--config", config]);
       running.push(program);
       const at = host?.replace(/^unix:/, "");
       await program.ready(

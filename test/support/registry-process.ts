@@ -1,10 +1,8 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { freePort, Program, removeFolder, temporaryFolder } from "./program.ts";
+import { bin, freePort, Program, removeFolder, temporaryFolder } from "./program.ts";
 import { V1Client, type V1ClientOptions } from "./v1-client.ts";
 
-const bin = fileURLToPath(new URL("../../bin/registryctl.js", import.meta.url));
 const monitor = new URL("./loop-monitor.js", import.meta.url).href;
 
 /** A registry as an operator runs it: the built program, a configuration file, a folder. */

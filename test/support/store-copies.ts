@@ -1,11 +1,8 @@
 import { writeFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { openLocal } from "../../src/drivers/storage/local.ts";
-import { Program } from "./program.ts";
+import { bin, Program } from "./program.ts";
 import { hashOf } from "./storage-content.ts";
-
-const bin = fileURLToPath(new URL("../../bin/registryctl.js", import.meta.url));
 
 /** What `registryctl copy --json` tells, as far as tests ask. */
 export interface CopyReport {

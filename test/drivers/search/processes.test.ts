@@ -1,15 +1,15 @@
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { openSearchIndex } from "../../../src/drivers/search/index.ts";
 import type { SearchEntry, SearchIndex } from "../../../src/drivers/search/search-index.ts";
+import { compiled } from "../../support/compiled.ts";
 import { needs } from "../../support/needs.ts";
 import { PostgresServer, postgresPrograms } from "../../support/postgres.ts";
 import { Program, removeFolder, temporaryFolder, until } from "../../support/program.ts";
 
 const letters = ["a", "b", "c"];
-const script = fileURLToPath(new URL("fixtures/busy-process.ts", import.meta.url));
+const script = new URL("fixtures/busy-process.ts", import.meta.url);
 
 describe("several processes with one search index", () => {
   let folder: string;
@@ -29,7 +29,7 @@ describe("several processes with one search index", () => {
     }
   };
   const start = (databaseUrl: string, letter: string) =>
-    new Program(process.execPath, ["--import=tsx", script, storage, databaseUrl, letter]);
+    new Program(process.execPath, [...compiled(script), storage, databaseUrl, letter]);
 
   /** All three fill and change at once, from an empty database; then the index holds what the storage holds. */
   const race = async (databaseUrl: string) => {

@@ -1,13 +1,13 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { openLocal } from "../../../src/drivers/storage/local.ts";
+import { compiled } from "../../support/compiled.ts";
 import { Program, removeFolder, temporaryFolder, until } from "../../support/program.ts";
 import { seededRandom } from "../../support/random.ts";
 import { changed, contentBelow, sameContent, type Change, type Content } from "../../support/storage-history.ts";
 
-const writer = fileURLToPath(new URL("../../support/storage-writer.ts", import.meta.url));
+const writer = new URL("../../support/storage-writer.ts", import.meta.url);
 const rounds = 50;
 const lanes = ["0", "1", "2", "3"];
 
@@ -36,13 +36,7 @@ describe("local storage whose process is killed", function () {
     try {
       for (let round = 0; round < rounds; round++) {
         const seed = String(random(2 ** 30));
-        const program = new Program(process.execPath, [
-          "--import=tsx",
-          writer,
-          folder,
-          seed,
-          String(round * 100_000 + 1),
-        ]);
+        const program = new Program(process.execPath, [...compiled(writer), folder, seed, String(round * 100_000 + 1)]);
         const lines = 10 + random(80);
         await until("the writer to have come far enough", () => {
           if (!program.running) throw new Error(program.output);

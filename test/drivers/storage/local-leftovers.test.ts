@@ -1,13 +1,13 @@
 import { mkdir, readdir, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { openLocal } from "../../../src/drivers/storage/local.ts";
 import { runs, thisOwner } from "../../../src/drivers/storage/local/owner.ts";
+import { compiled } from "../../support/compiled.ts";
 import { Program, removeFolder, temporaryFolder } from "../../support/program.ts";
 import { put, textOf } from "../../support/storage-content.ts";
 
-const opener = fileURLToPath(new URL("../../support/storage-opener.ts", import.meta.url));
+const opener = new URL("../../support/storage-opener.ts", import.meta.url);
 const hour = 3_600_000;
 
 describe("what killed processes leave in a local store", () => {
@@ -74,7 +74,7 @@ describe("what killed processes leave in a local store", () => {
     this.timeout(60_000);
     const store = await openLocal(root);
     const sibling = async (): Promise<void> => {
-      const program = new Program(process.execPath, ["--import=tsx", opener, root]);
+      const program = new Program(process.execPath, [...compiled(opener), root]);
       expect(await program.exited, program.output).to.equal(0);
     };
     const slowly = async function* () {

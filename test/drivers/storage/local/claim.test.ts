@@ -2,16 +2,16 @@ import { fork, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { chmod, mkdir, readdir, readFile, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import type { Claim } from "../../../../src/drivers/storage/claim.ts";
 import { local } from "../../../../src/drivers/storage/local.ts";
 import { claimFolder } from "../../../../src/drivers/storage/local/claim.ts";
 import { accountOf } from "../../../support/account.ts";
+import { compiled } from "../../../support/compiled.ts";
 import { seededRandom } from "../../../support/random.ts";
-import { removeFolder, temporaryFolder, until } from "../../../support/program.ts";
+import { removeFolder, temporaryFolder, uncovered, until } from "../../../support/program.ts";
 
-const script = fileURLToPath(new URL("../../../support/claimer.ts", import.meta.url));
+const script = new URL("../../../support/claimer.ts", import.meta.url);
 
 /** A process that claims the folder when it is told. */
 class Claimer {
@@ -19,7 +19,8 @@ class Claimer {
   readonly messages: Record<string, unknown>[] = [];
 
   private constructor(folder: string, options: { uid?: number; gid?: number }) {
-    this.child = fork(script, [folder], { execArgv: ["--import", import.meta.resolve("tsx")], ...options });
+    const [flag, path] = compiled(script);
+    this.child = fork(path, [folder], { execArgv: [flag], env: uncovered(), ...options });
     this.child.on("message", (message) => this.messages.push(message as Record<string, unknown>));
   }
 

@@ -1,12 +1,12 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { command } from "../../../support/command.ts";
+import { compiled } from "../../../support/compiled.ts";
 import { needs } from "../../../support/needs.ts";
 import { removeFolder, temporaryFolder } from "../../../support/program.ts";
 
-const writer = fileURLToPath(new URL("../../../support/steps-writer.ts", import.meta.url));
+const writer = new URL("../../../support/steps-writer.ts", import.meta.url);
 
 /** A system call, from where to where in the record; what it was done to, below the store. */
 interface Call {
@@ -57,7 +57,7 @@ describe("a write in steps to a local store", function () {
   const watched = async (disk: string) => {
     const [root, record] = [join(folder, disk), join(folder, `${disk}.strace`)];
     const traced = ["rename", "fsync", "fdatasync", "utimensat", "write"].join(",");
-    await command("strace", ["-f", "-y", "-o", record, "-e", `trace=${traced}`, process.execPath, "--import=tsx", writer, root, disk]); // prettier-ignore
+    await command("strace", ["-f", "-y", "-o", record, "-e", `trace=${traced}`, process.execPath, ...compiled(writer), root, disk]); // prettier-ignore
     const calls = callsOf(await readFile(record, "utf8"), root);
     const of = (name: string): readonly Call[] => calls.filter((call) => call.name === name);
     const renamed = (target: string): Call => {
