@@ -4,6 +4,7 @@ import { connect } from "../../src/drivers/storage/glance/connect.ts";
 import type { Image, Images } from "../../src/drivers/storage/glance/images.ts";
 import { removeLeftovers } from "../../src/drivers/storage/glance/leftovers.ts";
 import type { GlanceSettings } from "../../src/drivers/storage/glance/options.ts";
+import { References } from "../../src/drivers/storage/glance/references.ts";
 import type { LayerKeys } from "../../src/drivers/storage/layer-keys.ts";
 import type { StorageDriver } from "../../src/drivers/storage/driver.ts";
 import { openLocal } from "../../src/drivers/storage/local.ts";
@@ -13,9 +14,14 @@ import { Keystone, type KeystoneUser } from "./keystone.ts";
 import { removeFolder, temporaryFolder } from "./program.ts";
 import { startSwiftWithKeystone, type SwiftCloud } from "./swift-cloud.ts";
 
-/** Every key that `isLayer` names is an image of Glance, wherever it lies. */
-export function layersWhere(isLayer: (key: string) => boolean): LayerKeys {
-  return { isLayer, below: () => "many", title: () => "an object of a test" };
+/** Every key that `isLayer` names is an image of Glance, wherever it lies; those that `isUpload` names are on their way to one. */
+export function layersWhere(isLayer: (key: string) => boolean, isUpload: typeof isLayer = () => false): LayerKeys {
+  return {
+    isLayer,
+    below: () => "many",
+    uploadOf: (key) => (isUpload(key) ? key : undefined),
+    title: () => "an object of a test",
+  };
 }
 
 /**
@@ -87,9 +93,10 @@ export class GlanceCloud {
     return await this.#speak(async (images) => await collected(images.all()));
   }
 
-  /** Deletes what nobody has finished for a day before `now`; answers how many images those were. */
-  async removeLeftovers(now: number): Promise<number> {
-    return await this.#speak(async (images) => await removeLeftovers(images, now));
+  /** Deletes what nobody has finished for a day before `now`; answers how many images those were. `alternate` has the uploads. */
+  async removeLeftovers(now: number, alternate?: StorageDriver): Promise<number> {
+    const references = alternate ? new References(alternate) : { has: () => Promise.resolve(false) };
+    return await this.#speak(async (images) => await removeLeftovers(images, references, now));
   }
 
   async #speak<T>(work: (images: Images) => Promise<T>): Promise<T> {

@@ -5,6 +5,11 @@ export type Below = "none" | "many" | { readonly key: string };
 export interface LayerKeys {
   readonly isLayer: (key: string) => boolean;
   readonly below: (prefix: string) => Below;
+  /**
+   * The folder of the upload to which the object belongs, whose first one most likely becomes a layer as it is; the key
+   * itself where there are no others. Undefined for what is not on its way to a layer.
+   */
+  readonly uploadOf: (key: string) => string | undefined;
   /** What people see in lists of images. */
   readonly title: (key: string) => string;
 }
@@ -19,11 +24,15 @@ const shapes: readonly (readonly string[])[] = [
   ["_registryctl", "probe", "*", "object"],
 ];
 
+/** What is on its way to a layer: by itself, or as a part of an upload. */
+const alone = ["_registryctl", "uploads", "*"];
+const part = [...alone, "data", "*"];
+
 /** The keys that the registry has for what clients push as layers or, in V2, as blobs. */
 export const registryLayers: LayerKeys = {
   isLayer: (key) => {
     const parts = key.split("/");
-    return shapes.some((shape) => shape.length === parts.length && begins(shape, parts));
+    return shapes.some((shape) => isOf(shape, parts));
   },
   below: (prefix) => {
     const parts = prefix === "" ? [] : prefix.split("/");
@@ -32,12 +41,21 @@ export const registryLayers: LayerKeys = {
     if (found === undefined || last === undefined) return "none";
     return found.length === parts.length + 1 ? { key: `${prefix}/${last}` } : "many";
   },
+  uploadOf: (key) => {
+    const parts = key.split("/");
+    return isOf(alone, parts) || isOf(part, parts) ? parts.slice(0, alone.length).join("/") : undefined;
+  },
   title: (key) => {
+    if (registryLayers.uploadOf(key) !== undefined) return "an upload to the registry";
     const [top, id = "", , , algorithm = "", , hex = ""] = key.split("/");
     if (top === "docker") return `${algorithm}:${hex}`;
     return top === "images" ? id : "a probe of registryctl check";
   },
 };
+
+function isOf(shape: readonly string[], parts: readonly string[]): boolean {
+  return shape.length === parts.length && begins(shape, parts);
+}
 
 function begins(shape: readonly string[], parts: readonly string[]): boolean {
   return parts.every((part, index) => shape[index] === "*" || shape[index] === part);

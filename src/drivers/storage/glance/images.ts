@@ -14,6 +14,10 @@ export interface Image {
   readonly modified: Date;
   /** What it is to the registry; undefined before it is whole, and for images of others. */
   readonly key: string | undefined;
+  /** The key by which its content came, where it waits for the one that it is to have. */
+  readonly upload: string | undefined;
+  /** Nobody is giving it a key. */
+  readonly isUnfinished: boolean;
   /** Of two images with the same key, the one with the greater order counts. */
   readonly order: number;
   /** Whatever else the image says of itself, such as the Python registry's documents. */
@@ -26,7 +30,10 @@ const format = { container_format: "docker", disk_format: "raw" } as const;
 const keyName = "registry_key";
 const orderName = "registry_order";
 const stateName = "registry_state";
+const uploadName = "registry_upload";
+/** An image of either state has no key yet; of the second, somebody is giving it one. */
 const unfinished = "unfinished";
+const claimed = "claimed";
 
 const described = z.looseObject({
   id: z.string(),
@@ -35,6 +42,8 @@ const described = z.looseObject({
   updated_at: z.string(),
   [keyName]: z.string().optional(),
   [orderName]: z.string().optional(),
+  [stateName]: z.string().optional(),
+  [uploadName]: z.string().optional(),
 });
 
 /** What images have to be to be listed. */
@@ -61,8 +70,12 @@ export class Images {
   }
 
   /** Images whose upload has not come to its end, or not yet. */
-  unfinished(): AsyncGenerator<Image> {
-    return this.#list({ ...format, [stateName]: unfinished }, "the list of unfinished images");
+  async *unfinished(): AsyncGenerator<Image> {
+    for (const state of [unfinished, claimed]) {
+      for await (const image of this.#list({ ...format, [stateName]: state }, "the list of unfinished images")) {
+        if (image.key === undefined) yield image;
+      }
+    }
   }
 
   /** The images that have the key, the one that counts last. Tried again here when `persistent`. */
@@ -81,9 +94,13 @@ export class Images {
     await this.#requests.ask({ method: "GET", path, query, subject: "Glance" });
   }
 
-  /** Makes an image that has no content yet, nor a key. When the answer is lost, one more is made: that stays unfinished. */
-  async create(title: string, subject: string): Promise<string> {
-    const body = json({ name: inName(title), ...format, [stateName]: unfinished });
+  /**
+   * Makes an image that has no content yet, nor a key. When the answer is lost, one more is made: that stays unfinished. It
+   * tells its `upload`, if it has one.
+   */
+  async create(title: string, subject: string, upload?: string): Promise<string> {
+    const from = upload === undefined ? {} : { [uploadName]: written(upload) };
+    const body = json({ name: inName(title), ...format, [stateName]: unfinished, ...from });
     const { text } = await this.#requests.ask({
       method: "POST",
       path,
@@ -127,6 +144,11 @@ export class Images {
     return await this.#change(id, changes, key);
   }
 
+  /** Says that the image is about to get its key. NOT_FOUND when it is gone. */
+  async claim(id: string, subject: string): Promise<Image> {
+    return await this.#change(id, [{ op: "add", path: `/${stateName}`, value: claimed }], subject);
+  }
+
   /** Takes a property away. That the image hasn't got it is fine. */
   async removeProperty(id: string, name: string, subject: string): Promise<void> {
     try {
@@ -156,6 +178,16 @@ export class Images {
       await this.#requests.ask({ method: "DELETE", path: `${path}/${id}`, subject, persistent: true });
     } catch (error) {
       if (!isNotFound(error)) throw error;
+    }
+  }
+
+  /** As `image`; undefined when it is gone. */
+  async find(id: string, subject: string): Promise<Image | undefined> {
+    try {
+      return await this.image(id, subject);
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
     }
   }
 
@@ -222,7 +254,9 @@ function imageOf(image: z.output<typeof described>): Image {
     isActive: status === "active",
     size: size ?? 0,
     modified: new Date(modified),
-    key: image[keyName] === undefined ? undefined : read(image[keyName]),
+    key: read(image[keyName]),
+    upload: read(image[uploadName]),
+    isUnfinished: image[stateName] === unfinished,
     order: Number(image[orderName] ?? 0),
     properties,
   };
@@ -234,9 +268,9 @@ function written(key: string): string {
 }
 
 /** What is no key was written by somebody else. */
-function read(text: string): string | undefined {
+function read(text: string | undefined): string | undefined {
   try {
-    return decodeURIComponent(text);
+    return text === undefined ? undefined : decodeURIComponent(text);
   } catch {
     return undefined;
   }

@@ -1,17 +1,12 @@
-import { Readable } from "node:stream";
-import { resolveRange } from "../byte-range.ts";
+import type { Readable } from "node:stream";
 import type { ByteRange, Entry, Stat } from "../driver.ts";
 import { DriverError, isNotFound } from "../errors.ts";
-import { exactly, gathered } from "../exact-size.ts";
 import { isBelow } from "../key-order.ts";
-import { download } from "../s3/download.ts";
+import { requireWhole, type Content, type Contents } from "./contents.ts";
 import { inOrder, type Image, type Images } from "./images.ts";
 import type { LayerKeys } from "../layer-keys.ts";
 import { namesBelow, ordered, type Keyed } from "./ordered.ts";
 import type { PythonImages } from "./python-images.ts";
-
-/** What is not longer is held in memory while it is sent, so that it can be sent again. */
-const small = 262_144;
 
 /** So often an object is looked for that was replaced between finding and reading it. */
 const attempts = 4;
@@ -28,22 +23,28 @@ interface Listed extends Entry {
  */
 export class Layers {
   readonly #images: Images;
+  readonly #contents: Contents;
   readonly #python: PythonImages;
   readonly #keys: LayerKeys;
 
-  constructor(images: Images, python: PythonImages, keys: LayerKeys) {
-    this.#images = images;
-    this.#python = python;
-    this.#keys = keys;
+  constructor(parts: {
+    readonly images: Images;
+    readonly contents: Contents;
+    readonly python: PythonImages;
+    readonly keys: LayerKeys;
+  }) {
+    this.#images = parts.images;
+    this.#contents = parts.contents;
+    this.#python = parts.python;
+    this.#keys = parts.keys;
   }
 
   /** Finding the image and reading it are a request each. */
   async read(key: string, range?: ByteRange): Promise<Readable> {
     for (let attempt = 1; ; attempt++) {
       const image = await this.#find(key);
-      const wanted = resolveRange(range, image.size);
       try {
-        return await this.#open(key, image, wanted);
+        return await this.#contents.open(key, image, range);
       } catch (error) {
         if (!isNotFound(error) || attempt === attempts) throw error;
         this.#python.forget(image.id);
@@ -53,34 +54,18 @@ export class Layers {
 
   /** Four requests: make an image, send the content, look for older images, and give it the key. */
   async write(key: string, source: AsyncIterable<Uint8Array>, size?: number): Promise<Stat> {
+    const content = await this.#contents.store(key, source, { title: this.#keys.title(key), size });
+    return await this.#contents.orNothing(key, content.id, async () => await this.adopt(key, content));
+  }
+
+  /** Gives an image the key, two requests: no byte is moved. */
+  async adopt(key: string, content: Content): Promise<Stat> {
+    const older = (await this.#images.withKey(key, true)).filter(({ id }) => id !== content.id);
     const title = this.#keys.title(key);
-    const isSmall = size !== undefined && size <= small;
-    const content = isSmall ? Buffer.from(await gathered(source, size)) : new Counted(exactly(source, size));
-    let id: string;
-    try {
-      id = await this.#images.create(title, key);
-    } catch (error) {
-      throw isNotFound(error)
-        ? new DriverError("REFUSED", "Glance has no images: correct glance_url", { cause: error })
-        : error;
-    }
-    try {
-      await this.#images.upload(id, content, key);
-      const older = await this.#images.withKey(key, true);
-      const { size: stored, modified } = await this.#images.publish(id, key, title, orderAfter(older));
-      if (stored !== content.length) {
-        throw new DriverError("UNAVAILABLE", `${key}: Glance has kept ${stored} of ${content.length} bytes`);
-      }
-      await this.#removeReplaced(older, key);
-      return { size: stored, modified };
-    } catch (error) {
-      // Whoever can't be reached keeps an image without a key, that is taken away later.
-      await this.#images.remove(id, key).catch(() => undefined);
-      // An image that is gone is no missing object.
-      throw isNotFound(error)
-        ? new DriverError("UNAVAILABLE", `${key}: its image was deleted while it was written`, { cause: error })
-        : error;
-    }
+    const { size, modified } = await this.#images.publish(content.id, key, title, orderAfter(older));
+    requireWhole(key, content, size);
+    await this.#removeReplaced(older, key);
+    return { size, modified };
   }
 
   async stat(key: string): Promise<Stat> {
@@ -96,10 +81,8 @@ export class Layers {
     // Before it is renamed: else one of these would count.
     for (const { id } of others) await this.#images.remove(id, from);
     if (image.key === undefined) await this.#python.keepDocuments(image.id);
-    const replaced = await this.#images.withKey(to, true);
-    await this.#images.publish(image.id, to, this.#keys.title(to), orderAfter(replaced));
+    await this.adopt(to, image);
     this.#python.forget(image.id);
-    await this.#removeReplaced(replaced, to);
   }
 
   /** The oldest first, so that none of them is seen again. */
@@ -134,21 +117,6 @@ export class Layers {
     throw new DriverError("NOT_FOUND", `${key} does not exist`);
   }
 
-  async #open(key: string, image: Image, { start, end }: Required<ByteRange>): Promise<Readable> {
-    if (end === start) return Readable.from([]);
-    const open = async (from: number): Promise<Readable> =>
-      await this.#images.open(image.id, { start: from, end }, image.size, key);
-    return download(await open(start), end - start, {
-      reopen: async (received) => await open(start + received),
-      fault: (error) => {
-        const fault = this.#images.failure(error, key);
-        return isNotFound(fault)
-          ? new DriverError("UNAVAILABLE", `${key} was deleted while it was read`, { cause: error })
-          : fault;
-      },
-    });
-  }
-
   async *#all(prefix: string): AsyncGenerator<Listed> {
     for await (const image of this.#images.all()) {
       const key = image.key ?? this.#python.keyOf(image);
@@ -177,21 +145,4 @@ function orderAfter(images: readonly Image[]): number {
 
 function newer(one: Listed, other: Listed): Listed {
   return inOrder(one.image, other.image) ? other : one;
-}
-
-/** Knows how many bytes have been taken of it. */
-class Counted implements AsyncIterable<Uint8Array> {
-  readonly #source: AsyncIterable<Uint8Array>;
-  length = 0;
-
-  constructor(source: AsyncIterable<Uint8Array>) {
-    this.#source = source;
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
-    for await (const chunk of this.#source) {
-      this.length += chunk.length;
-      yield chunk;
-    }
-  }
 }

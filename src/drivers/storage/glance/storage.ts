@@ -2,7 +2,9 @@ import { Readable } from "node:stream";
 import { resolveRange } from "../byte-range.ts";
 import type { Append, ByteRange, Entry, Stat, StorageDriver } from "../driver.ts";
 import { DriverError, isNotFound } from "../errors.ts";
+import { Arrivals } from "./arrivals.ts";
 import { connect, type ConnectionTuning } from "./connect.ts";
+import { Contents } from "./contents.ts";
 import type { Images } from "./images.ts";
 import { registryLayers, type LayerKeys } from "../layer-keys.ts";
 import { Layers } from "./layers.ts";
@@ -10,10 +12,13 @@ import { removeLeftovers } from "./leftovers.ts";
 import { glanceFeatures, type GlanceSettings } from "./options.ts";
 import { merged, namesBelow, ordered, type Keyed } from "./ordered.ts";
 import { PythonImages } from "./python-images.ts";
+import { References } from "./references.ts";
 
 /** What else a test may choose. */
 export interface GlanceTuning extends ConnectionTuning {
   readonly keys: LayerKeys;
+  /** What comes as no more bytes waits in the alternate until it is a layer. */
+  readonly short: number;
   /** Deletes what killed processes left. */
   readonly cleansUp: boolean;
 }
@@ -21,6 +26,7 @@ export interface GlanceTuning extends ConnectionTuning {
 /** What the driver works with, but for what is said otherwise. */
 export const glanceTuning: GlanceTuning = {
   keys: registryLayers,
+  short: 262_144,
   cleansUp: true,
   pageSize: 500,
   idle: 60_000,
@@ -40,11 +46,11 @@ export async function openGlance(
   alternate: StorageDriver,
   tuning: Partial<GlanceTuning> = {},
 ): Promise<StorageDriver> {
-  const { keys, cleansUp, ...connection } = { ...glanceTuning, ...tuning };
+  const { keys, short, cleansUp, ...connection } = { ...glanceTuning, ...tuning };
   let driver: GlanceStorage | undefined;
   try {
     const { images, identity } = await connect(settings, connection);
-    driver = new GlanceStorage({ alternate, images, keys, cleansUp, disconnect: async () => { await identity.close(); } }); // prettier-ignore
+    driver = new GlanceStorage({ alternate, images, keys, short, cleansUp, disconnect: async () => { await identity.close(); } }); // prettier-ignore
     await images.ping();
   } catch (error) {
     if (driver && error instanceof DriverError && error.code === "UNAVAILABLE") return driver;
@@ -61,6 +67,8 @@ class GlanceStorage implements StorageDriver {
   readonly #alternate: StorageDriver;
   readonly #images: Images;
   readonly #layers: Layers;
+  readonly #references: References;
+  readonly #arrivals: Arrivals;
   readonly #python: PythonImages;
   readonly #keys: LayerKeys;
   readonly #disconnect: () => Promise<void>;
@@ -70,6 +78,7 @@ class GlanceStorage implements StorageDriver {
     readonly alternate: StorageDriver;
     readonly images: Images;
     readonly keys: LayerKeys;
+    readonly short: number;
     readonly cleansUp: boolean;
     readonly disconnect: () => Promise<void>;
   }) {
@@ -78,18 +87,21 @@ class GlanceStorage implements StorageDriver {
     this.#keys = parts.keys;
     this.#disconnect = parts.disconnect;
     this.#python = new PythonImages(this.#images, this.#alternate);
-    this.#layers = new Layers(this.#images, this.#python, this.#keys);
+    const own = { ...parts, contents: new Contents(this.#images), references: new References(this.#alternate) };
+    this.#references = own.references;
+    this.#layers = new Layers({ ...own, python: this.#python });
+    this.#arrivals = new Arrivals({ ...own, layers: this.#layers });
     const append = this.#alternate.append?.bind(this.#alternate);
     if (append) {
       this.append = async (key, size, source) => {
-        if (this.#isLayer(key)) await this.#appendToLayer(key, size, source);
+        if (await this.#isImage(key)) await this.#appendToImage(key, size, source);
         else await append(key, size, source);
       };
     }
     if (!parts.cleansUp) return;
     const cleanUp = (): void => {
       // What can't be deleted now is found the next time.
-      removeLeftovers(this.#images).catch(() => undefined);
+      removeLeftovers(this.#images, this.#references).catch(() => undefined);
     };
     this.#timer = setInterval(cleanUp, rounds);
     this.#timer.unref();
@@ -98,6 +110,7 @@ class GlanceStorage implements StorageDriver {
 
   async read(key: string, range?: ByteRange): Promise<Readable> {
     if (this.#isLayer(key)) return await this.#layers.read(key, range);
+    if (this.#arrivals.has(key)) return await this.#arrivals.read(key, range);
     return await this.#orPython(
       async () => await this.#alternate.read(key, range),
       async () => {
@@ -109,11 +122,13 @@ class GlanceStorage implements StorageDriver {
   }
 
   async write(key: string, source: AsyncIterable<Uint8Array>, size?: number): Promise<Stat> {
-    return await (this.#isLayer(key) ? this.#layers : this.#alternate).write(key, source, size);
+    if (this.#isLayer(key)) return await this.#layers.write(key, source, size);
+    return await (this.#arrivals.has(key) ? this.#arrivals : this.#alternate).write(key, source, size);
   }
 
   async stat(key: string): Promise<Stat> {
     if (this.#isLayer(key)) return await this.#layers.stat(key);
+    if (this.#arrivals.has(key)) return await this.#arrivals.stat(key);
     return await this.#orPython(
       async () => await this.#alternate.stat(key),
       async () => await this.#python.stat(key),
@@ -139,12 +154,14 @@ class GlanceStorage implements StorageDriver {
     for await (const { key } of merged<Keyed>(others, this.#layers.children(prefix, after), documents)) yield key;
   }
 
-  /** Within Glance and within the alternate nothing is moved but a name. A layer that comes from an upload is copied. */
+  /** Within Glance and within the alternate nothing is moved but a name. What leaves one for the other is copied. */
   async move(from: string, to: string): Promise<void> {
     const [isLayer, becomesLayer] = [this.#isLayer(from), this.#isLayer(to)];
     if (isLayer && becomesLayer) {
       await this.#layers.move(from, to);
-    } else if (!isLayer && !becomesLayer) {
+    } else if (becomesLayer && this.#arrivals.has(from)) {
+      await this.#arrivals.move(from, to);
+    } else if (!isLayer && !becomesLayer && !(await this.#isImage(from)) && !this.#arrivals.has(to)) {
       await this.#orPython(
         async () => { await this.#alternate.move(from, to); },
         async () => { await this.#copyThrough(from, to); },
@@ -152,7 +169,7 @@ class GlanceStorage implements StorageDriver {
       if (from !== to) await this.#python.deleteDocument(from);
     } else {
       await this.#copyThrough(from, to);
-      await this.delete(from);
+      if (from !== to) await this.delete(from);
     }
   }
 
@@ -167,6 +184,10 @@ class GlanceStorage implements StorageDriver {
   async delete(key: string): Promise<void> {
     if (this.#isLayer(key)) {
       await this.#layers.delete(key);
+      return;
+    }
+    if (this.#arrivals.has(key)) {
+      await this.#arrivals.delete(key);
       return;
     }
     // First what would be seen again without the other.
@@ -197,9 +218,13 @@ class GlanceStorage implements StorageDriver {
     return this.#keys.isLayer(key);
   }
 
-  /** Glance copies nothing: what is, or becomes, a layer comes here and goes back, with a buffer's worth of it in memory. */
+  async #isImage(key: string): Promise<boolean> {
+    return this.#isLayer(key) || (await this.#arrivals.isImage(key));
+  }
+
+  /** Glance copies nothing: what is, or becomes, an image comes here and goes back, with a buffer's worth of it in memory. */
   async #duplicate(operation: "copy" | "link", from: string, to: string): Promise<void> {
-    if (this.#isLayer(from) || this.#isLayer(to)) {
+    if ([from, to].some((key) => this.#isLayer(key) || this.#arrivals.has(key))) {
       await this.#copyThrough(from, to);
       return;
     }
@@ -214,16 +239,17 @@ class GlanceStorage implements StorageDriver {
     if (from !== to) await this.write(to, await this.read(from), size);
   }
 
-  /** Glance adds nothing to an image: it becomes a new one. */
-  async #appendToLayer(key: string, size: number, source: AsyncIterable<Uint8Array>): Promise<void> {
-    if (size === 0) {
-      await this.#layers.write(key, source);
-      return;
-    }
+  /** Glance adds nothing to an image: a layer becomes a new one, and what is on its way to one goes on in the alternate. */
+  async #appendToImage(key: string, size: number, source: AsyncIterable<Uint8Array>): Promise<void> {
+    const all = size === 0 ? source : joined(await this.#first(key, size), source);
+    if (this.#isLayer(key)) await this.#layers.write(key, all);
+    else await this.#arrivals.replaced(key, async () => await this.#alternate.write(key, all));
+  }
+
+  async #first(key: string, size: number): Promise<AsyncIterable<Uint8Array>> {
     const known = await this.stat(key);
     if (known.size < size) throw new DriverError("NOT_FOUND", `${key} has no ${size} bytes`);
-    const before: AsyncIterable<Uint8Array> = await this.read(key, { start: 0, end: size });
-    await this.#layers.write(key, joined(before, source));
+    return await this.read(key, { start: 0, end: size });
   }
 
   /** What the alternate has not, an image of the Python registry may have. */
@@ -238,7 +264,11 @@ class GlanceStorage implements StorageDriver {
 
   /** A layer of the alternate's is one that was there before Glance was: nobody can read it. */
   async *#others(prefix: string, after: string): AsyncGenerator<Entry> {
-    for await (const entry of this.#alternate.list(prefix, after)) if (!this.#isLayer(entry.key)) yield entry;
+    for await (const entry of this.#alternate.list(prefix, after)) {
+      if (this.#isLayer(entry.key)) continue;
+      const seen = this.#arrivals.has(entry.key) ? await this.#references.entry(entry) : entry;
+      if (seen) yield seen;
+    }
   }
 }
 
