@@ -3,6 +3,7 @@ import { resolveRange } from "../byte-range.ts";
 import type { ByteRange, Entry, Stat, StorageDriver } from "../driver.ts";
 import { DriverError } from "../errors.ts";
 import { exactly } from "../exact-size.ts";
+import { joined } from "../joined.ts";
 import { compareKeys } from "../key-order.ts";
 import { KeyedLock } from "../keyed-lock.ts";
 import { blocksOf, blockSize } from "./blocks.ts";
@@ -13,7 +14,7 @@ import { Directory, folderOf, pendingTag, walk } from "./directory.ts";
 import type { Objects } from "./objects.ts";
 import { pieces, Sources, step, type Source } from "./source.ts";
 import { Tags } from "./tags.ts";
-import { continued, referredBy, Writing } from "./writing.ts";
+import { referredBy, Writing } from "./writing.ts";
 
 /**
  * Objects in a cluster, as the Python registry kept them: its content under its key. What comes as more than a block is first
@@ -62,7 +63,7 @@ export class EllipticsStorage implements StorageDriver {
       const first = await blocks.next();
       const second = first.done === true ? first : await blocks.next();
       if (second.done !== true && first.done !== true) {
-        const content = await this.#contents.store(continued([first.value, second.value], blocks), size);
+        const content = await this.#contents.store(joined([first.value, second.value], blocks), size);
         return await this.#keys.run(key, async () => await this.#writing.publish(key, content, size));
       }
       const bytes = first.done === true ? Buffer.alloc(0) : first.value;

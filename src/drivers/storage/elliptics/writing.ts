@@ -1,5 +1,6 @@
 import type { Stat } from "../driver.ts";
 import { DriverError } from "../errors.ts";
+import { joined } from "../joined.ts";
 import { blockSize, writeBlocks } from "./blocks.ts";
 import type { Claims } from "./claims.ts";
 import type { Contents } from "./contents.ts";
@@ -34,7 +35,7 @@ export class Writing {
   async writeSmall(key: string, bytes: Buffer): Promise<Stat> {
     const stored = bytes.length === 0 ? emptyBytes : bytes;
     if (bytes.length > 0 && formOf(bytes).kind !== "plain") {
-      return await this.#refer(key, await this.#contents.store(continued([bytes]), bytes.length));
+      return await this.#refer(key, await this.#contents.store(joined([bytes]), bytes.length));
     }
     const { modified } = await this.#replacing(key, async () => {
       return await this.#directory.place(key, async () => await this.#objects.write(key, stored));
@@ -144,10 +145,4 @@ export function referredBy(found: Found | undefined): ContentRef | undefined {
 /** What can't be removed now is found among what is pending. */
 function leftPending(): undefined {
   return undefined;
-}
-
-/** First what has begun, then the rest. */
-export async function* continued<T>(begun: readonly T[], rest?: AsyncIterable<T>): AsyncGenerator<T> {
-  yield* begun;
-  if (rest) yield* rest;
 }

@@ -2,6 +2,7 @@ import type { Readable } from "node:stream";
 import type { ByteRange, Stat, StorageDriver } from "../driver.ts";
 import { DriverError, isNotFound } from "../errors.ts";
 import { exactly } from "../exact-size.ts";
+import { joined } from "../joined.ts";
 import type { LayerKeys } from "../layer-keys.ts";
 import { requireWhole, type Content, type Contents } from "./contents.ts";
 import type { Images } from "./images.ts";
@@ -69,7 +70,7 @@ export class Arrivals {
     try {
       const { begun, isAll } = await beginning(bytes, this.#short);
       const isReference = isAll && this.#references.parse(key, Buffer.concat(begun)) !== undefined;
-      const all = continued(begun, bytes);
+      const all = joined<Uint8Array>(begun, bytes);
       if (isReference || !(isAll || (await this.#isLater(key)))) return await this.#writeImage(key, all, size);
       return await this.replaced(key, async () => await this.#alternate.write(key, all, size));
     } finally {
@@ -144,12 +145,12 @@ export class Arrivals {
     return done !== true;
   }
 
-  /** Deletes an image to which nothing refers any more, unless it has got a key, or is getting one. What can't be is found when it is old. */
+  /** Deletes an image to which nothing refers any more, unless it has got a key, or is getting one. */
   async #discard(key: string, { id }: Content): Promise<void> {
     try {
       if ((await this.#images.image(id, key)).isUnfinished) await this.#images.remove(id, key);
     } catch {
-      // It is gone, or will be found.
+      // It is gone, or will be found when it is old.
     }
   }
 }
@@ -167,10 +168,4 @@ async function beginning(
     size += next.value.length;
   }
   return { begun, isAll: false };
-}
-
-/** First what has begun, then the rest. */
-async function* continued(begun: readonly Uint8Array[], rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  yield* begun;
-  yield* rest;
 }

@@ -6,6 +6,7 @@ import { Arrivals } from "./arrivals.ts";
 import { connect, type ConnectionTuning } from "./connect.ts";
 import { Contents } from "./contents.ts";
 import type { Images } from "./images.ts";
+import { joined } from "../joined.ts";
 import { registryLayers, type LayerKeys } from "../layer-keys.ts";
 import { Layers } from "./layers.ts";
 import { removeLeftovers } from "./leftovers.ts";
@@ -274,8 +275,4 @@ class GlanceStorage implements StorageDriver {
 
 async function* keyed(names: AsyncIterable<string>): AsyncGenerator<Keyed> {
   for await (const key of names) yield { key };
-}
-
-async function* joined(...sources: readonly AsyncIterable<Uint8Array>[]): AsyncGenerator<Uint8Array> {
-  for (const source of sources) yield* source;
 }
