@@ -36,6 +36,8 @@ export async function sendHttp(dispatcher: Dispatcher, request: HttpRequest): Pr
     headers: { ...headers },
     headersTimeout: patience,
     bodyTimeout: idle,
+    // Else the connection is closed after each HEAD, in case the server sends a body after all, which it must not.
+    reset: false,
     ...(body !== undefined && { body }),
     ...(signal && { signal }),
   });

@@ -176,6 +176,13 @@ export function describeBucketFailures(
         await early.close();
       });
 
+      it("asks again and again by the same connection", async () => {
+        await driver.stat("large");
+        const before = proxy.accepted;
+        for (let time = 0; time < 20; time++) await driver.stat("large");
+        expect(proxy.accepted - before).to.be.below(2);
+      });
+
       it("goes on with a listing where it was cut", async () => {
         const small = await stage.open({ ...tuning, pageSize: 4 });
         const stubborn = retried(small, { delay: 1 });
@@ -223,6 +230,22 @@ export function describeBucketFailures(
         expect(await outcome(driver.write("never", repeated(block, 12 * mebibyte)))).to.equal("UNAVAILABLE");
         proxy.calm();
         expect(await exists(driver, "never")).to.be.false;
+      });
+
+      it("takes the time that a slow server needs, as long as that says something now and then", async () => {
+        const idle = 1_000;
+        const patient = await stage.open({ ...tuning, idle });
+        proxy.mode = "slow";
+        proxy.requests.length = 0;
+        const started = Date.now();
+        const slow = await patient.read("large", { start: 0, end: 6 * mebibyte });
+        expect(await hashOf(slow)).to.equal(await hashOf(repeated(block, 6 * mebibyte)));
+        expect(Date.now() - started, "the server may say nothing for less").to.be.above(idle);
+        expect(proxy.requests.filter((line) => line.includes("large"))).to.have.length(1);
+        expect(await keysOf(patient, "many")).to.have.length(20);
+        await patient.close();
+        await driver.write("slow", repeated(block, 4 * mebibyte));
+        expect(await hashOf(await driver.read("slow"))).to.equal(await hashOf(repeated(block, 4 * mebibyte)));
       });
 
       it("gives up on a server that says nothing", async () => {

@@ -1,8 +1,11 @@
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 
-/** What becomes of what passes: all of it passes, nothing at all, or each request is answered with 503. */
-export type ProxyMode = "pass" | "silent" | "refuse" | "busy";
+/** What becomes of what passes: all of it passes, at once or little by little, nothing at all, or each request is answered with 503. */
+export type ProxyMode = "pass" | "slow" | "silent" | "refuse" | "busy";
+
+/** How long each packet is on its way where all is slow, in milliseconds. */
+const slowness = 25;
 
 const methods = /^(GET|HEAD|PUT|POST|DELETE) (\S+) HTTP\/1\.1\r\n/;
 const busy = "<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>later</Message></Error>";
@@ -15,6 +18,8 @@ export class TcpProxy {
   /** The first lines of all requests, without the version. */
   readonly requests: string[] = [];
   mode: ProxyMode = "pass";
+  /** How many connections there have been. */
+  accepted = 0;
   readonly #server: Server;
   readonly #target: number;
   readonly #open = new Set<Socket>();
@@ -78,6 +83,7 @@ export class TcpProxy {
 
   #accept(client: Socket): void {
     client.on("error", () => undefined);
+    this.accepted++;
     if (this.mode === "refuse") {
       client.resetAndDestroy();
       return;
@@ -92,7 +98,9 @@ export class TcpProxy {
     client.once("close", end);
     server.on("error", end);
     server.once("close", () => {
-      client.end();
+      // Behind what is still on its way.
+      if (this.mode === "slow") setTimeout(() => client.end(), slowness);
+      else client.end();
     });
     const passed = { up: 0, down: 0 };
     const pass = (direction: "up" | "down", from: Socket, to: Socket) => (chunk: Buffer) => {
@@ -101,6 +109,14 @@ export class TcpProxy {
       passed[direction] += chunk.length;
       if (this.#isToBeCut(direction, passed[direction])) {
         client.resetAndDestroy();
+        return;
+      }
+      if (this.mode === "slow") {
+        from.pause();
+        setTimeout(() => {
+          to.write(chunk);
+          from.resume();
+        }, slowness);
         return;
       }
       if (to.write(chunk)) return;
