@@ -37,11 +37,14 @@ describe("registryctl check of storage s3", function () {
     return await registryctl(["check", "-c", "config.yml"], { cwd });
   }
 
-  /** A user whom the bucket's policy gives the rights to do `actions`. */
-  async function userWho(actions: readonly string[]): Promise<readonly string[]> {
+  /** A user whom the bucket's policy gives all rights but one, also on what they have written. */
+  async function userWithout(lacking: string): Promise<readonly string[]> {
     const { accessKey, secretKey, arn } = await server.newUser();
     const Resource = [`arn:aws:s3:::${bucket}`, `arn:aws:s3:::${bucket}/*`];
-    const Statement = [{ Effect: "Allow", Principal: { AWS: [arn] }, Action: actions, Resource }];
+    const Statement = [
+      { Effect: "Allow", Principal: { AWS: [arn] }, Action: everything, Resource },
+      { Effect: "Deny", Principal: { AWS: [arn] }, Action: [lacking], Resource },
+    ];
     await server.client().setBucketPolicy(bucket, JSON.stringify({ Version: "2012-10-17", Statement }));
     return [`s3_access_key: ${accessKey}`, `s3_secret_key: ${secretKey}`];
   }
@@ -60,12 +63,12 @@ describe("registryctl check of storage s3", function () {
 
   for (const [lacking, says] of [
     ["s3:PutObject", "it can't write: the server denies access"],
+    ["s3:GetObject", "it can't read, read a range, copy, write in parts: the server denies access"],
     ["s3:DeleteObject", "it can't delete: the server denies access"],
-    ["s3:ListBucket", "the server denies access to the bucket"],
+    ["s3:ListBucket", "the rights, that of listing among them"],
   ] as const) {
     it(`names what a user without ${lacking} can't do`, async () => {
-      const keys = await userWho(everything.filter((action) => action !== lacking));
-      const { code, stdout } = await check(...keys);
+      const { code, stdout } = await check(...(await userWithout(lacking)));
       expect(stdout).to.contain(says).and.to.contain("give its user the rights");
       expect(code).to.equal(1);
     });

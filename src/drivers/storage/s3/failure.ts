@@ -151,7 +151,8 @@ function meaningOfStatus({ status, message, region }: ServerFailure, { bucket, k
     case 401:
     case 403: {
       const place = key === undefined ? `the bucket ${bucket}` : `${key} in the bucket ${bucket}`;
-      const who = `give the owner of ${options.accessKey} the rights, or correct ${options.accessKey} and ${options.secretKey}`;
+      const rights = key === undefined ? "the rights, that of listing among them" : "the rights";
+      const who = `give the owner of ${options.accessKey} ${rights}, or correct ${options.accessKey} and ${options.secretKey}`;
       return { code: "REFUSED", text: `the server denies access to ${place}: ${who} (${message})` };
     }
     case 404:
