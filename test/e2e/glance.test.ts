@@ -68,6 +68,26 @@ for (const [alternate, { start, path }] of Object.entries(alternates))
           expect(digestOf(Buffer.from(pulled))).to.equal(digest);
         });
 
+        it("makes one image of what comes in several requests", async () => {
+          const parts = Array.from({ length: 3 }, () => randomBytes(524_288));
+          const digest = digestOf(Buffer.concat(parts));
+          const { url } = registry();
+          const before = (await cloud.images()).length;
+          const begun = await fetch(`${url}/v2/parts/app/blobs/uploads/`, { method: "POST" });
+          let location = new URL(begun.headers.get("location") ?? "", url);
+          for (const body of parts.slice(0, 2)) {
+            const patched = await fetch(location, { method: "PATCH", body });
+            expect(patched.status).to.equal(202);
+            location = new URL(patched.headers.get("location") ?? "", url);
+          }
+          expect(await cloud.images(), "Glance adds nothing to an image").to.have.length(before + 1);
+          location.searchParams.set("digest", digest);
+          expect((await fetch(location, { method: "PUT", body: parts[2] ?? null })).status).to.equal(201);
+          expect(await cloud.images()).to.have.length(before + 1);
+          const pulled = await (await fetch(`${url}/v2/parts/app/blobs/${digest}`)).arrayBuffer();
+          expect(digestOf(Buffer.from(pulled))).to.equal(digest);
+        });
+
         it("makes an image of each layer that skopeo pushes, and leaves none of an upload that is cancelled", async function () {
           needsContainerTools(this, "skopeo");
           const address = `127.0.0.1:${registry().port}`;
