@@ -3,7 +3,8 @@ import { mkdirSync, renameSync } from "node:fs";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const folder = fileURLToPath(new URL("../../node_modules/.cache/registryctl-tests/", import.meta.url));
+/** As deep below the package as its sources, which look for other files of it. */
+const folder = fileURLToPath(new URL("../../node_modules/.cache/", import.meta.url));
 const done = new Map<string, string>();
 
 /**
@@ -18,7 +19,7 @@ export function compiled(source: URL): [flag: string, path: string] {
 
 /** Each process of the tests does it once, and the others may have it open: the file is replaced whole. */
 function compile(source: string): string {
-  const path = `${folder}${basename(source, ".ts")}.js`;
+  const path = `${folder}registryctl-test-${basename(source, ".ts")}.js`;
   mkdirSync(folder, { recursive: true });
   const temporary = `${path}.${process.pid}`;
   const options = { bundle: true, packages: "external", format: "esm", platform: "node", target: "node20.19" } as const;
