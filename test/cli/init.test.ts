@@ -207,6 +207,7 @@ describe("registryctl init", () => {
       const { code, stderr } = await registryctl(["init", "--yes", ...flags], { cwd });
       expect(code, stderr).to.equal(0);
       const variables = Object.keys(env);
+      expect(stderr).to.match(/^images go to the (bucket images|container registry)$/m);
       if (variables.length > 0) expect(stderr).to.contain(`secrets are read from ${variables.join(" and ")}`);
       const loaded = await load({ cwd, env, configFile: "config/config.yml", flavor: "prod" });
       expect(loaded.warnings).to.deep.equal([]);

@@ -123,12 +123,14 @@ export function init(context: Context): CommandUnknownOpts {
 /** Where the data goes, which is a surprise to nobody who has read it here. */
 function places(draft: Draft): string {
   const { storage_path: storage, sqlalchemy_index_database: database } = draft;
-  const bucket = draft["s3_bucket"] ?? draft["boto_bucket"] ?? draft["swift_container"];
+  const bucket = draft["s3_bucket"] ?? draft["boto_bucket"];
+  const container = draft["swift_container"];
   const variables = variablesOf(draft);
   const file = /^sqlite:\/\/\/(?<path>.+)$/s.exec(String(database))?.groups?.["path"];
   return [
-    ...(typeof bucket === "string" ? [`\nimages go to ${bucket}`] : []),
-    ...(typeof storage === "string" && bucket === undefined ? [`\nimages go to ${storage}`] : []),
+    ...(typeof bucket === "string" ? [`\nimages go to the bucket ${bucket}`] : []),
+    ...(typeof container === "string" ? [`\nimages go to the container ${container}`] : []),
+    ...(typeof storage === "string" && !bucket && !container ? [`\nimages go to ${storage}`] : []),
     ...(file === undefined ? [] : [`\nthe search index goes to ${file}`]),
     ...(variables.length > 0 ? [`\nsecrets are read from ${variables.join(" and ")} when the server starts`] : []),
   ].join("");
