@@ -36,6 +36,9 @@ const manifestTypes = [
 /** The largest answer that is taken: a list of 100,000 tags stays far below. */
 const largestAnswer = 64 * 1024 * 1024;
 
+const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+const mostHops = 5;
+
 /** Asks a running registry, by what it offers to every client. */
 export class RemoteRegistry implements RegistryPort {
   readonly name: string;
@@ -147,10 +150,31 @@ export class RemoteRegistry implements RegistryPort {
   }
 
   async #ask(method: string, target: string, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
-    const { url: base, username, password, key, signal, ca } = this.#options;
-    const url = new URL(base.href.replace(/\/+$/, "") + target);
+    let url = new URL(this.#options.url.href.replace(/\/+$/, "") + target);
+    let response = await this.#send(method, url, headers);
+    for (let hops = 0; hops < mostHops; hops++) {
+      const next = method === "GET" && redirects.has(response.statusCode ?? 0) ? response.headers.location : undefined;
+      if (next === undefined) break;
+      response.destroy();
+      url = new URL(next, url);
+      response = await this.#send(method, url, headers);
+    }
+    const chunks: Uint8Array[] = [];
+    let length = 0;
+    for await (const chunk of response as AsyncIterable<Uint8Array>) {
+      length += chunk.length;
+      if (length > largestAnswer) throw new CommandError("failed", `${this.name} answers ${target} with too much`);
+      chunks.push(chunk);
+    }
+    return { status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) };
+  }
+
+  /** Who asks, and whom to trust, is the registry's business alone: blobs may be given by its storage. */
+  async #send(method: string, url: URL, headers: Readonly<Record<string, string>>): Promise<IncomingMessage> {
+    const { url: own, username, password, key, signal, ca } = this.#options;
+    if (url.origin !== own.origin) return await send({ method, url, headers, signal });
     const basic = username === undefined ? undefined : Buffer.from(`${username}:${password ?? ""}`).toString("base64");
-    const response = await send({
+    return await send({
       method,
       url,
       headers: {
@@ -161,14 +185,6 @@ export class RemoteRegistry implements RegistryPort {
       signal,
       ...(ca !== undefined && { ca }),
     });
-    const chunks: Uint8Array[] = [];
-    let length = 0;
-    for await (const chunk of response as AsyncIterable<Uint8Array>) {
-      length += chunk.length;
-      if (length > largestAnswer) throw new CommandError("failed", `${this.name} answers ${target} with too much`);
-      chunks.push(chunk);
-    }
-    return { status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) };
   }
 }
 

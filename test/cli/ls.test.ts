@@ -1,5 +1,7 @@
+import { once } from "node:events";
 import { mkdir, writeFile } from "node:fs/promises";
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { expect } from "chai";
 import { pushImage, sampleLayer } from "../support/bridged-registry.ts";
@@ -126,15 +128,49 @@ describe("registryctl ls", function () {
     expect(await succeeds(["ls", "team/app", "--url", server.url], { cwd })).to.equal(before);
   });
 
+  const serve = async (answer: RequestListener) => {
+    const proxy = createServer(answer).listen(0, "127.0.0.1");
+    await once(proxy, "listening");
+    return { proxy, url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}` };
+  };
+
+  it("goes where the registry sends its clients for blobs, but says nobody there who asks", async () => {
+    const seen: (string | undefined)[] = [];
+    const pass = ({ url = "" }: IncomingMessage, response: ServerResponse): void => {
+      void fetch(server.url + url).then(async (found) => {
+        for (const name of ["content-type", "docker-content-digest"]) {
+          response.setHeader(name, found.headers.get(name) ?? "");
+        }
+        response.statusCode = found.status;
+        response.end(Buffer.from(await found.arrayBuffer()));
+      });
+    };
+    const storage = await serve((request, response) => {
+      seen.push(request.headers.authorization);
+      pass(request, response);
+    });
+    const front = await serve((request, response) => {
+      if (request.url?.includes("/blobs/")) response.writeHead(307, { Location: storage.url + request.url }).end();
+      else pass(request, response);
+    });
+    try {
+      const args = ["ls", "team/app", "--json", "--url", front.url, "--username", "ann", "--password-stdin"];
+      const { stdout, stderr } = await registryctl(args, { cwd, input: "sesame\n" });
+      expect(stdout, stderr).to.equal(await succeeds(["ls", "team/app", "--json", "--url", server.url], { cwd }));
+      expect(new Set(seen)).to.deep.equal(new Set([undefined]));
+    } finally {
+      front.proxy.close();
+      storage.proxy.close();
+    }
+  });
+
   it("says who asks", async () => {
     const seen: (string | undefined)[] = [];
-    const proxy = createServer((request, response) => {
+    const { proxy, url } = await serve((request, response) => {
       seen.push(request.headers.authorization, request.headers["x-signature"]?.slice(0, 5) as string | undefined);
       response.statusCode = 401;
       response.end("{}");
-    }).listen(0, "127.0.0.1");
-    await new Promise((resolve) => proxy.once("listening", resolve));
-    const url = `http://127.0.0.1:${(proxy.address() as { port: number }).port}`;
+    });
     await succeeds(["keygen", "key", "--bits", "2048"], { cwd });
     try {
       const args = ["ls", "--url", url, "--username", "ann", "--password-stdin", "--key", "key.pem"];

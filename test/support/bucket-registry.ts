@@ -5,6 +5,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { expect } from "chai";
 import type { Context } from "mocha";
+import { succeeds } from "./cli.ts";
 import { ContainerTools, needsContainerTools } from "./container-tools.ts";
 import { endOfSuite } from "./end-of-suite.ts";
 import { RegistryProcess } from "./registry-process.ts";
@@ -126,6 +127,7 @@ export function describeRegistryInBucket(
         await push("redirected", digest, [content]);
         const image = imageOf(content);
         await registry.client().push("redirected/v1", "t", [image]);
+        await registry.client().push("redirected/app", "t", await smallChain(2));
         await registry.stop();
         await registry.configure([...stage.flavor, "storage_redirect: true"]);
         await registry.restart();
@@ -139,6 +141,7 @@ export function describeRegistryInBucket(
           const head = await fetch(registry.url + path, { method: "HEAD", redirect: "manual" });
           expect([head.status, head.headers.get("content-length")], path).to.deep.equal([200, "10000"]);
         }
+        expect(await succeeds(["ls", "redirected/app", "--url", registry.url])).to.match(/^t +sha256:\w+ +image /m);
       });
 
     more?.(() => registry);
