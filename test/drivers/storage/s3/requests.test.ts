@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
+import { createServer as createHttp } from "node:http";
 import { connect as connectTcp, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { createServer } from "node:tls";
@@ -146,6 +147,27 @@ describe("what s3 asks of a server", function () {
     await encrypting.copy("encrypted", "encrypted too");
     expect((await encrypting.stat("encrypted too")).size).to.equal(9 * mebibyte);
     await encrypting.close();
+  });
+
+  it("asks for encryption with what it stores, in parts too, and only where that is asked for", async () => {
+    const seen: string[] = [];
+    const listening = createHttp((request, response) => {
+      const { method, url = "", headers } = request.resume();
+      const isNew = method === "PUT" ? !url.includes("partNumber=") : method === "POST" && url.endsWith("uploads");
+      if (isNew) seen.push(`${method ?? ""} ${String(headers["x-amz-server-side-encryption"])}`);
+      response.setHeader("etag", '"0"');
+      response.end("<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>");
+    });
+    listening.listen(0, "127.0.0.1");
+    await once(listening, "listening");
+    for (const s3_encrypt of [true, false]) {
+      const settings = { ...s3Settings(server, bucket, (listening.address() as AddressInfo).port), s3_encrypt };
+      const own = await openS3(settings, { attempts: 1 });
+      for (const size of [1, 9 * mebibyte]) await own.write("key", repeated(block, size)).catch(() => undefined);
+      await own.close();
+    }
+    listening.close();
+    expect(seen).to.deep.equal(["PUT AES256", "POST AES256", "PUT undefined", "POST undefined"]);
   });
 
   it("speaks HTTPS with a server whose authority boto's configuration names, and with no other", async function () {

@@ -3,9 +3,10 @@ import { expect } from "chai";
 import { connectIdentity } from "../../../../src/drivers/storage/openstack/identity.ts";
 import { openSwift } from "../../../../src/drivers/storage/swift.ts";
 import type { SwiftSettings } from "../../../../src/drivers/storage/swift/options.ts";
+import { probeStorage } from "../../../../src/server/storage-probe.ts";
 import { describeBucketFailures, failure } from "../../../support/bucket-failures.ts";
 import { endOfSuite } from "../../../support/end-of-suite.ts";
-import { outcome, put } from "../../../support/storage-content.ts";
+import { outcome, put, rejection } from "../../../support/storage-content.ts";
 import { startCeph, startSwift, type SwiftCloud } from "../../../support/swift-cloud.ts";
 import type { SwiftServer } from "../../../support/swift.ts";
 import { TcpProxy } from "../../../support/tcp-proxy.ts";
@@ -91,6 +92,12 @@ describe("swift that may not", function () {
     });
     expect(await reader.redirectUrl("layer", { seconds: 60 })).to.equal(undefined);
     expect(await outcome(reader.stat("layer"))).to.equal("done");
+    expect(String(await rejection(probeStorage(reader, false)))).to.match(
+      /it can't write: .*does not let swift_user .*give swift_user a role/,
+    );
+    const writing = { ...headers, "x-container-read": "", "x-container-write": accessKey };
+    expect((await fetch(container, { method: "POST", headers: writing })).status).to.equal(204);
+    expect(String(await rejection(probeStorage(reader, false)))).to.match(/does not let swift_user read /);
     await reader.close();
     await owner.close();
   });
