@@ -1,4 +1,5 @@
 import { Readable } from "node:stream";
+import { asLending, isLending } from "./lent-chunks.ts";
 
 /** What happens to a stream on its way to its reader. */
 export interface StreamWatch {
@@ -40,7 +41,7 @@ export function watchStream(stream: Readable, watch: StreamWatch): Readable {
   stream.once("close", () => {
     if (!stream.readableEnded) fail(new Error("the stream was closed before its end"));
   });
-  return watched;
+  return isLending(stream) ? asLending(watched) : watched;
 }
 
 /** Passes `source` on as it is, and tells when it is asked for more and when it has answered. */

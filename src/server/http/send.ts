@@ -8,10 +8,13 @@ import { parseRange, parseRanges, type ByteRange } from "./range.ts";
 import { openFile, sendFile } from "./send-file.ts";
 import { taken } from "./taken.ts";
 
+/** Bytes of an object. `giveBack`, where there is one, is to be called with each chunk that nothing reads any more. */
+export type Source = Readable & { readonly giveBack?: (chunk: Uint8Array) => void };
+
 /** An object to be sent: its whole size in bytes, and how to open all or a part of it. */
 export interface Sendable {
   readonly size: number;
-  readonly open: (range?: ByteRange) => Promise<Readable>;
+  readonly open: (range?: ByteRange) => Promise<Source>;
   /** The file on this machine that holds the bytes, or undefined; it is quicker to read than a stream. */
   readonly localPath?: string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
@@ -96,12 +99,14 @@ function begin(ctx: Context): ServerResponse {
  * The last bytes are held back until the source has ended: an object that is not what was promised must not look
  * complete, and a client that hangs up as soon as it has everything must not look as if it had left.
  */
-async function copy(source: Readable, response: ServerResponse, length: number, idleTimeout: number): Promise<void> {
+async function copy(source: Source, response: ServerResponse, length: number, idleTimeout: number): Promise<void> {
   const leave = (): void => {
     source.destroy(new ClientGone());
   };
   response.once("close", leave);
   if (response.destroyed || response.req.socket.destroyed) leave();
+  // What is longer than a turn, and so passes in parts, was never lent.
+  const done = source.giveBack ?? (() => undefined);
   let last: Uint8Array | undefined;
   let sent = 0;
   let sentThisTurn = 0;
@@ -110,7 +115,8 @@ async function copy(source: Readable, response: ServerResponse, length: number, 
       sent += part.length;
       if (sent > length) throw new Error(`The storage has more bytes than the ${length} it promised`);
       if (sent === length) last = part;
-      else if (!response.write(part)) await taken(response, idleTimeout, (done) => response.once("drain", done));
+      else if (!write(response, part, done))
+        await taken(response, idleTimeout, (drained) => response.once("drain", drained));
       sentThisTurn += part.length;
       if (sentThisTurn >= turn) {
         sentThisTurn = 0;
@@ -119,11 +125,19 @@ async function copy(source: Readable, response: ServerResponse, length: number, 
     }
     if (sent < length) throw new Error(`The storage ended after ${sent} of ${length} bytes`);
     response.end(last);
-    await taken(response, idleTimeout, (done) => response.once("finish", done));
+    await taken(response, idleTimeout, (finished) => response.once("finish", finished));
+    if (last) done(last);
   } finally {
     response.off("close", leave);
     source.destroy();
   }
+}
+
+/** Answers false when the socket has to drain first; `done` gets the part when nothing reads it any more. */
+function write(response: ServerResponse, part: Uint8Array, done: (part: Uint8Array) => void): boolean {
+  return response.write(part, (error) => {
+    if (!error) done(part);
+  });
 }
 
 /** What a source yields, in parts that are neither empty nor too large for one turn. */

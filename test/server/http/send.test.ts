@@ -1,6 +1,9 @@
+import { once } from "node:events";
+import { get, type IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import { expect } from "chai";
 import type { Context } from "koa";
+import { asLending, lend } from "../../../src/drivers/storage/lent-chunks.ts";
 import { ClientGone } from "../../../src/server/http/hang-up.ts";
 import type { ByteRange } from "../../../src/server/http/range.ts";
 import { sendObject, type Sendable } from "../../../src/server/http/send.ts";
@@ -220,7 +223,44 @@ describe("sendObject", () => {
     await connection.until("0123456789");
     connection.close();
   });
+
+  it("gives back what was lent to it as soon as the client's socket has it, and no sooner", async () => {
+    const [pieces, length] = [64, 524_288];
+    const memories = new Set<ArrayBufferLike>();
+    object = from(
+      () => asLending(Readable.from(lent(pieces, length, memories), { objectMode: false })),
+      pieces * length,
+    );
+    const request = get({ host: "127.0.0.1", port: server.port });
+    const [response] = (await once(request, "response")) as [IncomingMessage];
+    let before = -1;
+    let still = 0;
+    await until("the server to wait for the client", () => {
+      still = before === memories.size ? still + 1 : 0;
+      before = memories.size;
+      return still === 20;
+    });
+    // Others use what was given back.
+    for (let others = 0; others < 32; others++) lend().fill(255);
+    let position = 0;
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      for (const byte of chunk) {
+        if (byte !== 1 + Math.floor(position++ / length)) throw new Error(`another byte at ${position - 1}`);
+      }
+    }
+    expect(position).to.equal(pieces * length);
+    expect(memories.size).to.be.lessThan(16);
+  });
 });
+
+/** Fills each piece with its number, beginning with 1. */
+async function* lent(pieces: number, length: number, memories: Set<ArrayBufferLike>): AsyncGenerator<Buffer> {
+  for (let piece = 1; piece <= pieces; piece++) {
+    const buffer = lend().subarray(0, length).fill(piece);
+    memories.add(buffer.buffer);
+    yield await Promise.resolve(buffer);
+  }
+}
 
 function* endless(): Generator<Buffer> {
   const chunk = Buffer.alloc(256 * 1024);

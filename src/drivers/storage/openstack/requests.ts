@@ -25,6 +25,9 @@ export interface Ask {
   readonly isLong?: boolean;
 }
 
+/** A request, and whether the caller passes the body of its answer on as it comes. */
+interface AskFor extends Ask, Pick<Sending, "isContent"> {}
+
 /** An answer with its whole body. */
 export interface Text {
   readonly status: number;
@@ -57,7 +60,7 @@ export class Requests {
 
   /** Answers as soon as the headers of a success are there. The caller reads the body, or destroys it. */
   async open(ask: Ask): Promise<Answer> {
-    return await this.#attempt(ask, (answer) => Promise.resolve(answer));
+    return await this.#attempt({ ...ask, isContent: true }, (answer) => Promise.resolve(answer));
   }
 
   /** Answers when all of a success is there. */
@@ -73,7 +76,7 @@ export class Requests {
     });
   }
 
-  async #attempt<T>(ask: Ask, use: (answer: Answer) => Promise<T>): Promise<T> {
+  async #attempt<T>(ask: AskFor, use: (answer: Answer) => Promise<T>): Promise<T> {
     const content = new Content(ask.body);
     try {
       return await attempt(
@@ -93,7 +96,7 @@ export class Requests {
     return isCut(error) || (ask.persistent === true && this.failure(error, ask).code === "UNAVAILABLE");
   }
 
-  async #send(ask: Ask, content: Content): Promise<Answer> {
+  async #send(ask: AskFor, content: Content): Promise<Answer> {
     const token = await this.#identity.token();
     const first = await this.#sendWith(token, ask, content);
     if (first.status < 300) return first;
@@ -106,7 +109,7 @@ export class Requests {
     throw await readFailure(second);
   }
 
-  async #sendWith(token: string, ask: Ask, content: Content): Promise<Answer> {
+  async #sendWith(token: string, ask: AskFor, content: Content): Promise<Answer> {
     const url = await this.#identity.endpoint(this.#service);
     url.pathname = url.pathname.replace(/\/$/, "") + ask.path;
     for (const [name, value] of Object.entries(ask.query ?? {})) url.searchParams.set(name, value);
@@ -117,6 +120,7 @@ export class Requests {
       headers: { ...ask.headers, "x-auth-token": token },
       ...(body && { body }),
       isLong: ask.isLong === true,
+      isContent: ask.isContent === true,
     });
   }
 }

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { Agent } from "undici";
 import { keepAlive, sendHttp, type HttpAnswer, type HttpRequest } from "../../http.ts";
 import { DriverError } from "../errors.ts";
+import { contentAgent, getContent } from "./content.ts";
 
 /** How requests travel. */
 export interface TransportOptions {
@@ -16,6 +17,8 @@ export interface Sending extends Pick<HttpRequest, "method" | "url" | "headers">
   readonly body?: Exclude<HttpRequest["body"], string>;
   /** The server may say nothing for ten times as long, as while it copies. */
   readonly isLong?: boolean;
+  /** The caller passes the body of the answer on as it comes. */
+  readonly isContent?: boolean;
 }
 
 /** The beginning of an answer, of whatever status. */
@@ -32,6 +35,7 @@ const patience = 10;
 /** Connections to the servers of one cloud. */
 export class Transport {
   readonly #agent: Agent;
+  readonly #contentAgent = contentAgent(connections);
   readonly #idle: number;
   #isClosed = false;
 
@@ -48,11 +52,13 @@ export class Transport {
   }
 
   /** Rejects with whatever kept it from an answer, and when it is closed. */
-  async send({ isLong = false, ...sending }: Sending): Promise<Answer> {
+  async send({ isLong = false, isContent = false, ...sending }: Sending): Promise<Answer> {
     if (this.#isClosed) throw new Error("the storage is closed");
     const wait = isLong ? this.#idle * patience : this.#idle;
+    const request = { ...sending, patience: wait, idle: this.#idle };
     try {
-      return await sendHttp(this.#agent, { ...sending, patience: wait, idle: this.#idle });
+      if (isContent && sending.url.protocol === "http:") return await getContent(this.#contentAgent, request);
+      return await sendHttp(this.#agent, request);
     } catch (error) {
       if (!isTimeout(error)) throw error;
       throw new Error(`no answer within ${wait / 1000} s`, { cause: error });
@@ -66,6 +72,7 @@ export class Transport {
   /** Cuts all connections, and lets nobody make new ones. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#contentAgent.destroy();
     await this.#agent.destroy();
   }
 }

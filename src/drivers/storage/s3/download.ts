@@ -1,4 +1,6 @@
 import { Readable } from "node:stream";
+import { asLending } from "../lent-chunks.ts";
+import { longBody } from "../long-body.ts";
 
 /** How a download goes on after its connection broke. */
 export interface Resumption {
@@ -55,7 +57,8 @@ export function download(first: Readable, length: number, { reopen, fault }: Res
 
   const tooShort = (): Error => new Error(`the server sent ${received} of ${length} bytes`);
 
-  const attach = (response: Readable): void => {
+  const attach = (answer: Readable): void => {
+    const response = longBody(answer);
     source = response;
     let isOver = false;
     const end = (error?: Error): void => {
@@ -88,5 +91,5 @@ export function download(first: Readable, length: number, { reopen, fault }: Res
   };
 
   attach(first);
-  return stream;
+  return asLending(stream);
 }

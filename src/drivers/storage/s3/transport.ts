@@ -1,5 +1,13 @@
-import { Agent, request as overHttp, type ClientRequest, type IncomingMessage, type RequestOptions } from "node:http";
+import {
+  request as overHttp,
+  type Agent,
+  type ClientRequest,
+  type IncomingMessage,
+  type RequestOptions,
+} from "node:http";
 import { Agent as TlsAgent, request as overHttps } from "node:https";
+import { readingAgent } from "../long-body.ts";
+import { watchSilence } from "../silence.ts";
 import { readFailure } from "./failure.ts";
 
 /** How requests travel. */
@@ -38,7 +46,7 @@ export class Transport {
     const { secure, ca, verifies } = options;
     const common = { keepAlive: true, maxSockets: connections, maxFreeSockets: 32, scheduling: "lifo" } as const;
     this.#options = options;
-    this.agent = secure ? new TlsAgent({ ...common, ...(ca !== undefined && { ca }), rejectUnauthorized: verifies }) : new Agent(common); // prettier-ignore
+    this.agent = secure ? new TlsAgent({ ...common, ...(ca !== undefined && { ca }), rejectUnauthorized: verifies }) : readingAgent(common); // prettier-ignore
   }
 
   /** Whether it failed because the server had closed a connection that was kept open: it never saw the request. */
@@ -57,9 +65,7 @@ export class Transport {
     const request = (this.#options.secure ? overHttps : overHttp)(options);
     if (this.#isClosed) request.destroy(new Error("the storage is closed"));
     let response: IncomingMessage | undefined;
-    request.setTimeout(isLong(options) ? this.#options.idle * patience : this.#options.idle, () => {
-      // A reader that takes its time is no fault of the server's.
-      if (response?.isPaused()) return;
+    watchSilence(request, isLong(options) ? this.#options.idle * patience : this.#options.idle, () => {
       request.destroy(new Error(`no answer within ${this.#options.idle / 1000} s`));
     });
     request.prependListener("error", (error) => {
