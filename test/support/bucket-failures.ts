@@ -43,6 +43,27 @@ export async function failure(work: Promise<unknown>): Promise<DriverError> {
   return error;
 }
 
+/** Lets each of `work` fail, a thousand times in all, by two faults in turns, and expects that nothing of it stays in memory. */
+export async function failThousandTimes(proxy: TcpProxy, work: readonly (() => Promise<unknown>)[]): Promise<void> {
+  const failAll = async (times: number): Promise<void> => {
+    for (let time = 0; time < times; time += 20) {
+      proxy.mode = (time / 20) % 2 === 0 ? "refuse" : "busy";
+      if (proxy.mode === "refuse") proxy.cutAll();
+      const results = await Promise.all(
+        Array.from({ length: 20 }, async (_, index) => await outcome(work[index % work.length]!())),
+      );
+      expect(new Set(results)).to.deep.equal(new Set(["UNAVAILABLE"]));
+    }
+  };
+  await failAll(100);
+  const buffers = bufferBytes();
+  const heap = process.memoryUsage().heapUsed;
+  await failAll(1_000);
+  // What was collected may be given back a moment later.
+  await until("the buffers are free", () => bufferBytes() - buffers < 2 * mebibyte);
+  expect(process.memoryUsage().heapUsed - heap).to.be.below(8 * mebibyte);
+}
+
 /** What a driver that keeps its objects in a bucket does when connections, its server or its caller fail it. */
 export function describeBucketFailures(
   name: string,
@@ -277,23 +298,7 @@ export function describeBucketFailures(
           async () => await lonely.write("leak", repeated(block, 100_000)),
           async () => await keysOf(lonely, "many"),
         ];
-        const failAll = async (times: number): Promise<void> => {
-          for (let time = 0; time < times; time += 20) {
-            proxy.mode = (["refuse", "busy"] as const)[(time / 20) % 2] ?? "refuse";
-            if (proxy.mode === "refuse") proxy.cutAll();
-            const results = await Promise.all(
-              Array.from({ length: 20 }, async (_, index) => await outcome(work[index % 4]!())),
-            );
-            expect(new Set(results)).to.deep.equal(new Set(["UNAVAILABLE"]));
-          }
-        };
-        await failAll(100);
-        const buffers = bufferBytes();
-        const heap = process.memoryUsage().heapUsed;
-        await failAll(1_000);
-        // What was collected may be given back a moment later.
-        await until("the buffers are free", () => bufferBytes() - buffers < 2 * mebibyte);
-        expect(process.memoryUsage().heapUsed - heap).to.be.below(8 * mebibyte);
+        await failThousandTimes(proxy, work);
         proxy.calm();
         proxy.cutAll();
         expect((await lonely.stat("large")).size).to.equal(24 * mebibyte);
