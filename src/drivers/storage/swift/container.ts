@@ -63,13 +63,9 @@ export class Container {
   }
 
   /** Answers as soon as the headers are there; the caller takes the body. */
-  async get(key: string, range?: ByteRange): Promise<Answer> {
-    return await this.#requests.open({
-      method: "GET",
-      path: this.path(key),
-      headers: rangeHeader(range),
-      subject: key,
-    });
+  async get(key: string, range?: ByteRange, query?: Readonly<Record<string, string>>): Promise<Answer> {
+    const ask = { method: "GET", path: this.path(key), headers: rangeHeader(range), subject: key } as const;
+    return await this.#requests.open({ ...ask, ...(query && { query }) });
   }
 
   /** What an object holds, where it is a small one. */

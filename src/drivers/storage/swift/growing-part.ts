@@ -7,35 +7,47 @@ const worthSending = 262_144;
  * because its bytes came so slowly.
  */
 export class GrowingPart {
-  readonly #buffer: Buffer;
+  readonly #ring: Buffer;
+  readonly #start: number;
   #filled: number;
   #isRead = false;
   #isWhole = false;
   #failure: { readonly error: unknown } | undefined;
   #readers: (() => void)[] = [];
 
-  /** `buffer` is as long as the part may be, and has its first `filled` bytes; it is needed as long as somebody reads. */
-  constructor(buffer: Buffer, filled: number) {
-    this.#buffer = buffer;
+  /**
+   * The part begins at `start` of `ring`, and goes on at its beginning when it comes to its end. It has its first `filled`
+   * bytes. They are needed as long as somebody reads.
+   */
+  constructor(ring: Buffer, filled: number, start = 0) {
+    this.#ring = ring;
     this.#filled = filled;
+    this.#start = start;
   }
 
   get length(): number {
     return this.#filled;
   }
 
+  /** Where the next byte goes within the ring. */
+  get next(): number {
+    return (this.#start + this.#filled) % this.#ring.length;
+  }
+
   /** Takes as much of `chunk` as there is room for, and answers how much that is. */
   add(chunk: Uint8Array): number {
-    const taken = chunk.subarray(0, this.#buffer.length - this.#filled);
-    this.#buffer.set(taken, this.#filled);
+    const taken = chunk.subarray(0, this.#ring.length - this.#filled);
+    const here = taken.subarray(0, this.#ring.length - this.next);
+    this.#ring.set(here, this.next);
+    this.#ring.set(taken.subarray(here.length));
     this.#filled += taken.length;
     this.#wake();
     return taken.length;
   }
 
-  /** All of it that is there. */
+  /** All of a part that begins with its memory. */
   get content(): Buffer {
-    return this.#buffer.subarray(0, this.#filled);
+    return this.#ring.subarray(0, this.#filled);
   }
 
   /** Nothing will be added any more. */
@@ -54,11 +66,12 @@ export class GrowingPart {
   async *read(): AsyncGenerator<Uint8Array> {
     const isFirst = !this.#isRead;
     this.#isRead = true;
-    for (let start = 0; ;) {
+    for (let sent = 0; ;) {
       if (this.#failure) throw this.#failure.error;
-      if (this.#isWhole || (isFirst && this.#filled - start >= worthSending)) {
-        const chunk = this.#buffer.subarray(start, this.#filled);
-        start = this.#filled;
+      if (this.#isWhole || (isFirst && this.#filled - sent >= worthSending)) {
+        const start = (this.#start + sent) % this.#ring.length;
+        const chunk = this.#ring.subarray(start, start + this.#filled - sent);
+        sent += chunk.length;
         if (chunk.length > 0) yield chunk;
         else return;
       } else {

@@ -13,6 +13,7 @@ import { SegmentUpload } from "./segment-upload.ts";
 import { inLanes, Segments } from "./segments.ts";
 import { small, streamedUpload } from "./streamed-upload.ts";
 import { TempUrls } from "./temp-urls.ts";
+import { openWhole } from "./whole-object.ts";
 
 /** No write takes so long, in milliseconds: what has been pending for longer was left by a process that was killed. */
 const old = 24 * 3_600_000;
@@ -51,6 +52,10 @@ export class SwiftObjects implements ObjectBucket {
     range?: ByteRange,
     same?: string,
   ): Promise<{ readonly response: Content; readonly head: Head }> {
+    if (range === undefined && same === undefined) {
+      const whole = await openWhole(this.#objects, this.#segments, key);
+      if (whole) return whole;
+    }
     const another = new DriverError("UNAVAILABLE", `${key} is another object now`);
     const { status, headers, body } = await this.#objects.get(key, range).catch((error: unknown) => {
       // There was something to read of the object that it was.

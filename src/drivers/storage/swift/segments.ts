@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
+import type { Readable } from "node:stream";
 import { z } from "zod";
 import { DriverError } from "../errors.ts";
-import { orUndefined, uploadHeader, type Container, type ObjectHead } from "./container.ts";
+import { headOf, orUndefined, uploadHeader, type Container, type ObjectHead } from "./container.ts";
 
 /** A part of a large object, as the list of its parts names it. */
 export interface Segment {
@@ -14,6 +15,9 @@ export interface Segment {
 /** So many requests are made at once for the parts of one object. */
 const lanes = 8;
 const pageSize = 10_000;
+
+/** Asks for the list of parts itself. Of what is no list, all of it is answered, as ever; of other lists than these, nothing. */
+export const asList = { "multipart-manifest": "get" } as const;
 
 const manifest = z.array(z.object({ name: z.string(), bytes: z.number(), hash: z.string() }));
 const marker = z.array(z.string());
@@ -113,11 +117,25 @@ export class Segments {
     return result;
   }
 
+  /** Whether these are the parts of an upload as they were stored, which nobody changes. */
+  areOf(upload: string, list: readonly Segment[]): boolean {
+    return list.every(({ path }, index) => path === this.partPath(upload, index + 1));
+  }
+
+  /** Opens a part of an upload. Rejects where it is not what its list says. */
+  async open({ path, size_bytes, etag }: Segment): Promise<Readable> {
+    const key = path.slice(decodeURIComponent(this.container.path("")).length);
+    const { headers, body } = await this.container.get(key);
+    const head = headOf(headers);
+    if (head.size === size_bytes && head.etag.replaceAll('"', "") === etag) return body;
+    body.destroy();
+    throw new DriverError("UNAVAILABLE", `${key} is not what the list of parts says`);
+  }
+
   /** The parts that an object lists, in their order; undefined where the server doesn't tell. */
   async listOf(key: string, { upload, size }: ObjectHead): Promise<readonly Segment[] | undefined> {
-    const text = await this.#objects.read(key, { "multipart-manifest": "get" });
-    const said = text.startsWith("[") ? manifest.parse(JSON.parse(text)) : [];
-    if (said.length > 0) return said.map(({ name, bytes, hash }) => ({ path: name, size_bytes: bytes, etag: hash }));
+    const said = parseManifest(await this.#objects.read(key, asList));
+    if (said.length > 0) return said;
     if (upload === undefined) return undefined;
     // Ceph's gateway answers nothing. Its own list of the parts is complete.
     const parts = await this.#partsOf(upload);
@@ -164,6 +182,12 @@ export class Segments {
       });
     }
   }
+}
+
+/** The parts that a server's answer lists; none where it answers with something else. */
+export function parseManifest(text: string): readonly Segment[] {
+  const listed = text.startsWith("[") ? manifest.parse(JSON.parse(text)) : [];
+  return listed.map(({ name, bytes, hash }) => ({ path: name, size_bytes: bytes, etag: hash }));
 }
 
 /** Does `work` with each of `items`, some at once. After a failure no more are begun; it rejects when none is under way. */

@@ -15,9 +15,12 @@ interface Target extends Pick<ObjectBucket, "tuning" | "put"> {
   begin(key: string): Promise<SegmentUpload>;
 }
 
+/** So much of the next part is taken, as a share of a part's length, while the server makes sure of the one before. */
+const ahead = 3 / 8;
+
 /**
- * Stores what `source` yields: by one request when it is small, else part by part, each being sent while it comes. One
- * part is in memory at a time. After any failure nothing is left of it, as far as the server can be reached.
+ * Stores what `source` yields: by one request when it is small, else part by part, each being sent while it comes. Little
+ * more than one part is in memory at a time. After any failure nothing is left of it, as far as the server can be reached.
  */
 export async function streamedUpload(
   target: Target,
@@ -28,7 +31,7 @@ export async function streamedUpload(
 ): Promise<Stat> {
   const { partSize, mostParts } = target.tuning;
   const lengths = partLengths(partSize, memory.isTight, size, mostParts);
-  const parts = new Parts(target, key, lengths, memory);
+  const parts = new Parts(target, key, lengths, memory, size);
   try {
     for await (const chunk of source) await parts.add(chunk);
     return await parts.complete();
@@ -40,92 +43,132 @@ export async function streamedUpload(
   }
 }
 
-/** The parts of an upload, of which one is in memory; on its way once it is sure that there will be more than one request. */
+/** The parts of an upload, of which the last is coming; on their way once it is sure that there will be more than one request. */
 class Parts {
   readonly #target: Target;
   readonly #key: string;
   readonly #lengths: (index: number) => number;
   readonly #memory: PartMemory;
+  readonly #size: number;
   #upload: SegmentUpload | undefined;
+  /** How many parts have come, and their bytes. */
   #count = 0;
   #sent = 0;
-  #buffer: Buffer;
+  /** What parts lie in, one behind the other. */
+  #ring: Buffer;
   #part: GrowingPart;
-  /** Never rejects. */
+  /** The request with the part that is coming. Never rejects. */
   #sending: Promise<void> | undefined;
+  /** The part before, which is in memory until the server is sure of it, and its request. */
+  #before: { readonly length: number; readonly sending: Promise<void> | undefined } | undefined;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(target: Target, key: string, lengths: (index: number) => number, memory: PartMemory) {
+  constructor(
+    target: Target,
+    key: string,
+    lengths: (index: number) => number,
+    memory: PartMemory,
+    size = Number.MAX_SAFE_INTEGER,
+  ) {
     this.#target = target;
     this.#key = key;
     this.#lengths = lengths;
     this.#memory = memory;
-    this.#buffer = memory.take(Math.min(firstBuffer, lengths(0)));
-    this.#part = new GrowingPart(this.#buffer, 0);
+    this.#size = size;
+    this.#ring = memory.take(Math.min(firstBuffer, lengths(0)));
+    this.#part = new GrowingPart(this.#ring, 0);
   }
 
   /** Rejects when a part can't be stored. */
   async add(chunk: Uint8Array): Promise<void> {
     for (let rest = chunk; rest.length > 0;) {
       if (this.#failure) throw this.#failure.error;
-      rest = rest.subarray(this.#part.add(rest));
-      if (rest.length > 0) await this.#goOn();
-      else if (this.#part.length > small) await this.#send();
+      rest = rest.subarray(this.#part.add(rest.subarray(0, this.#room)));
+      if (this.#upload ?? this.#part.length > small) await this.#send();
+      if (rest.length > 0) await this.#makeRoom();
     }
   }
 
   async complete(): Promise<Stat> {
     if (!this.#upload) return await this.#target.put(this.#key, this.#part.content);
-    await this.#finish();
+    await this.#end();
+    await this.#settled();
+    if (this.#failure) throw this.#failure.error;
     return await this.#upload.complete(this.#sent);
   }
 
   async abort(error: unknown): Promise<void> {
     this.#part.fail(error);
-    await this.#sending;
+    await this.#settled();
     await this.#upload?.abort();
   }
 
   /** Gives the memory back. */
   leave(): void {
-    this.#memory.give(this.#buffer);
+    this.#memory.give(this.#ring);
   }
 
-  /** Makes room. */
+  /** The most bytes that the part that is coming may have. */
+  get #length(): number {
+    return this.#lengths(this.#count);
+  }
+
+  get #room(): number {
+    return Math.min(this.#length, this.#ring.length - (this.#before?.length ?? 0)) - this.#part.length;
+  }
+
+  async #makeRoom(): Promise<void> {
+    if (this.#part.length === this.#length) await this.#goOn();
+    else if (this.#before) await this.#forget();
+    else this.#part.content.copy(this.#replace(this.#part.length));
+  }
+
+  /** Begins a part behind the one that has come. */
   async #goOn(): Promise<void> {
-    if (this.#sending ?? this.#buffer.length === this.#lengths(0)) {
-      await this.#finish();
-      this.#replace(this.#lengths(this.#count), 0);
+    await this.#end();
+    await this.#forget();
+    this.#before = { length: this.#part.length, sending: this.#sending };
+    this.#sending = undefined;
+    if (this.#length <= this.#ring.length) {
+      this.#part = new GrowingPart(this.#ring, 0, this.#part.next);
     } else {
-      const { content } = this.#part;
-      content.copy(this.#replace(this.#lengths(0), content.length));
+      await this.#forget();
+      this.#replace(0);
     }
+  }
+
+  /** Waits for the part before, which then needs no memory any more. */
+  async #forget(): Promise<void> {
+    await this.#before?.sending;
+    this.#before = undefined;
   }
 
   async #send(): Promise<void> {
     if (this.#sending) return;
     this.#upload ??= await this.#target.begin(this.#key);
-    this.#sending = this.#upload.send(++this.#count, this.#part).catch((error: unknown) => {
-      this.#failure = { error };
+    this.#sending = this.#upload.send(this.#count + 1, this.#part).catch((error: unknown) => {
+      this.#failure ??= { error };
     });
   }
 
-  async #finish(): Promise<void> {
+  async #end(): Promise<void> {
     await this.#send();
     this.#part.end();
-    await this.#sending;
-    this.#sending = undefined;
-    if (this.#failure) throw this.#failure.error;
     this.#sent += this.#part.length;
+    this.#count++;
   }
 
-  /** Answers the buffer of a new part, which is the one before where that has the length. */
-  #replace(length: number, filled: number): Buffer {
-    if (this.#buffer.length !== length) {
-      this.#memory.give(this.#buffer);
-      this.#buffer = this.#memory.take(length);
-    }
-    this.#part = new GrowingPart(this.#buffer, filled);
-    return this.#buffer;
+  async #settled(): Promise<void> {
+    await Promise.all([this.#before?.sending, this.#sending]);
+  }
+
+  /** Answers memory for the part that is coming, which has its first `filled` bytes, and for a piece of the next. */
+  #replace(filled: number): Buffer {
+    const length = this.#length;
+    const both = Math.min(Math.ceil(length * (1 + ahead)), this.#size);
+    this.#memory.give(this.#ring);
+    this.#ring = this.#memory.take(this.#memory.hasRoom(both) ? both : length);
+    this.#part = new GrowingPart(this.#ring, filled);
+    return this.#ring;
   }
 }
