@@ -15,6 +15,8 @@ export function storeGroup(store: Store, scale: Scale): Group {
     store: { kind: store, redirect: false },
     workloads: [
       pull(store, scale, "downloads"),
+      // As a list of parts, which Swift reads in another way than one object.
+      ...(store.name === "swift" ? [pull(store, scale, "downloads", "streamed")] : []),
       push(store, scale, "monolithic"),
       push(store, scale, "streamed"),
       ...(store.name === "s3" ? [smallPushes(store, scale)] : []),
@@ -31,12 +33,18 @@ export function storeRedirects(store: Store, scale: Scale): Group {
   };
 }
 
-function pull(store: Store, scale: Scale, job: "downloads" | "redirectedDownloads"): Workload {
+function pull(
+  store: Store,
+  scale: Scale,
+  job: "downloads" | "redirectedDownloads",
+  form: keyof typeof ways = "monolithic",
+): Workload {
   const stored = new PerTarget<string>();
   const isRedirected = job === "redirectedDownloads";
+  const isUsual = form === "monolithic";
   return {
-    name: `${store.name}-get${isRedirected ? "-redirect" : ""}`,
-    title: `${store.title}: blob GET ${megabytes(scale.blob)}${isRedirected ? " by redirect" : ""}`,
+    name: `${store.name}-get${isRedirected ? "-redirect" : ""}${ways[form].suffix}`,
+    title: `${store.title}: blob GET ${megabytes(scale.blob)}${isRedirected ? " by redirect" : ""}${isUsual ? "" : `, pushed by ${ways[form].how}`}`,
     unit: "MB/s",
     better: "more",
     per: "GB",
@@ -47,7 +55,7 @@ function pull(store: Store, scale: Scale, job: "downloads" | "redirectedDownload
         stored.set(target, (await placeOf(target).put(load, size)).result.object);
         return;
       }
-      const { result } = await load.run("upload", { url: server.url, repository, size, form: "monolithic" });
+      const { result } = await load.run("upload", { url: server.url, repository, size, form });
       stored.set(target, `/v2/${repository}/blobs/${result.digest}`);
     },
     async sample(target) {

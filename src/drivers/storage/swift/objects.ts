@@ -8,7 +8,7 @@ import type { Requests } from "../openstack/requests.ts";
 import type { Content, Head, ObjectBucket, Tuning } from "../s3/object-bucket.ts";
 import { behind, type Page, type PageRequest } from "../s3/page.ts";
 import type { PartMemory } from "../s3/part-memory.ts";
-import { Container, headOf, type Listed } from "./container.ts";
+import { Container, headOf, orUndefined, type Listed } from "./container.ts";
 import { SegmentUpload } from "./segment-upload.ts";
 import { inLanes, Segments } from "./segments.ts";
 import { small, streamedUpload } from "./streamed-upload.ts";
@@ -140,9 +140,11 @@ export class SwiftObjects implements ObjectBucket {
     const list = await this.#segments.listOf(from, head);
     if (list === undefined) return false;
     const keys = await this.#segments.mark(head.upload, from, to);
-    await this.#segments.publish(to, head.upload, list, head.size);
-    await this.#objects.delete(from, true).catch(unlessMissing);
-    await this.#segments.settle(head.upload, keys);
+    const { upload } = await this.#segments.publish(to, head.upload, list, head.size);
+    // Who else may list these parts is looked for only where somebody else may.
+    const isDeleted = await orUndefined(this.#objects.delete(from, true).then(() => true));
+    if (isDeleted && upload === head.upload && keys.length === 2) await this.#segments.unmark(upload);
+    else await this.#segments.settle(head.upload, keys);
     return true;
   }
 
@@ -187,8 +189,4 @@ export class SwiftObjects implements ObjectBucket {
 
 function modifiedOf(headers: IncomingHttpHeaders): Date {
   return new Date(headers["last-modified"] ?? Date.now());
-}
-
-function unlessMissing(error: unknown): void {
-  if (!(error instanceof DriverError && error.code === "NOT_FOUND")) throw error;
 }

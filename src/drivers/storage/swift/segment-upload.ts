@@ -48,7 +48,7 @@ export class SegmentUpload implements PartUpload {
     const list = parts.map(({ path, size_bytes, etag }) => ({ path, size_bytes, etag }));
     const head = await this.#segments.publish(this.#key, this.#upload, list, size);
     // Another write may have been faster: then nobody has these parts.
-    if (head.upload === this.#upload) await this.#segments.unmark(this.#upload).catch(unless);
+    if (head.upload === this.#upload) await this.#segments.unmark(this.#upload);
     else await this.#segments.settle(this.#upload, [this.#key]);
     return { size, modified: head.modified };
   }

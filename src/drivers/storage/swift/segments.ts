@@ -84,9 +84,11 @@ export class Segments {
     }
   }
 
-  /** Says that it is sure who lists these parts. */
+  /** Says that it is sure who lists these parts. What can't be said now is when the store is looked through for what is pending. */
   async unmark(upload: string): Promise<void> {
-    await orUndefined(this.container.delete(`pending/${upload}`, true));
+    await this.container.delete(`pending/${upload}`, true).catch((error: unknown) => {
+      if (!(error instanceof DriverError)) throw error;
+    });
   }
 
   /**

@@ -10,9 +10,12 @@ export const small = 8_388_608;
 /** The first buffer, as nobody knows how much will come: most objects are small. Behind it the next is a part's. */
 const firstBuffer = 1_048_576;
 
+/** What an upload does with its parts. */
+export type StreamedParts = Pick<SegmentUpload, "send" | "complete" | "abort">;
+
 /** Where the parts go. */
 interface Target extends Pick<ObjectBucket, "tuning" | "put"> {
-  begin(key: string): Promise<SegmentUpload>;
+  begin(key: string): Promise<StreamedParts>;
 }
 
 /** So much of the next part is taken, as a share of a part's length, while the server makes sure of the one before. */
@@ -50,7 +53,7 @@ class Parts {
   readonly #lengths: (index: number) => number;
   readonly #memory: PartMemory;
   readonly #size: number;
-  #upload: SegmentUpload | undefined;
+  #upload: StreamedParts | undefined;
   /** How many parts have come, and their bytes. */
   #count = 0;
   #sent = 0;
@@ -129,7 +132,7 @@ class Parts {
     await this.#forget();
     this.#before = { length: this.#part.length, sending: this.#sending };
     this.#sending = undefined;
-    if (this.#length <= this.#ring.length) {
+    if (this.#length < this.#ring.length) {
       this.#part = new GrowingPart(this.#ring, 0, this.#part.next);
     } else {
       await this.#forget();
@@ -166,8 +169,11 @@ class Parts {
   #replace(filled: number): Buffer {
     const length = this.#length;
     const both = Math.min(Math.ceil(length * (1 + ahead)), this.#size);
-    this.#memory.give(this.#ring);
-    this.#ring = this.#memory.take(this.#memory.hasRoom(both) ? both : length);
+    const wanted = this.#memory.hasRoom(both - this.#ring.length) ? both : length;
+    if (wanted !== this.#ring.length) {
+      this.#memory.give(this.#ring);
+      this.#ring = this.#memory.take(wanted);
+    }
     this.#part = new GrowingPart(this.#ring, filled);
     return this.#ring;
   }

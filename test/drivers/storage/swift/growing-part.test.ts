@@ -43,6 +43,18 @@ describe("a part that is sent while it comes", () => {
     expect(Buffer.concat(third).equals(part.content)).to.be.true;
   });
 
+  it("goes on at the beginning of its memory, and leaves alone what lies before it there", async () => {
+    const ring = Buffer.alloc(10, "-");
+    const part = new GrowingPart(ring, 0, 7);
+    expect(part.add(Buffer.from("abcde"))).to.equal(5);
+    expect(part.next).to.equal(2);
+    expect(ring.toString()).to.equal("de-----abc");
+    part.end();
+    const chunks: string[] = [];
+    for await (const chunk of part.read()) chunks.push(String(chunk));
+    expect(chunks).to.deep.equal(["abc", "de"]);
+  });
+
   it("fails its readers when there will be no more", async () => {
     const part = new GrowingPart(Buffer.alloc(length), 0);
     const waiting = part.read().next();
