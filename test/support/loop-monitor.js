@@ -1,5 +1,5 @@
 // Preloaded into a server under test: keeps the longest delay of its event loop, in milliseconds, in a file.
-import { writeFileSync } from "node:fs";
+import { renameSync, writeFileSync } from "node:fs";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 
 const file = process.env.LOOP_MONITOR_FILE;
@@ -8,7 +8,9 @@ if (file) {
   setTimeout(() => {
     histogram.enable();
     setInterval(() => {
-      writeFileSync(file, String(histogram.max / 1e6));
+      if (histogram.max === 0) return;
+      writeFileSync(`${file}.new`, String(histogram.max / 1e6));
+      renameSync(`${file}.new`, file); // Who reads it finds a whole number.
     }, 200).unref();
   }, 1000).unref();
 }
