@@ -94,6 +94,8 @@ export class Hashing {
   }
 
   #rest(): void {
+    // `close` waits for the thread's end.
+    if (this.#isClosed) return;
     this.#thread?.unref();
     clearTimeout(this.#idle);
     this.#idle = setTimeout(() => {

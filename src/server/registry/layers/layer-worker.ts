@@ -18,6 +18,7 @@ export class LayerWorker {
   readonly ended: Promise<void>;
   readonly #worker: Worker;
   #failure: Error | undefined;
+  #isEnding = false;
 
   constructor({ heapMegabytes, yields = false }: LayerWorkerOptions, onFree: () => void) {
     this.#worker = started(heapMegabytes, { yields });
@@ -41,14 +42,15 @@ export class LayerWorker {
     this.#worker.postMessage(job, transferred);
   }
 
-  /** Whether the process goes on for this thread's sake. */
+  /** Whether the process goes on for this thread's sake; it always does until one that is told to end has ended. */
   holdProcess(hold: boolean): void {
     if (hold) this.#worker.ref();
-    else this.#worker.unref();
+    else if (!this.#isEnding) this.#worker.unref();
   }
 
   /** Ends the thread, in the middle of what it does. */
   async end(): Promise<void> {
+    this.#isEnding = true;
     await this.#worker.terminate();
   }
 }

@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { spawnSync, type SpawnSyncReturns } from "node:child_process";
 import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -9,6 +9,11 @@ import { removeFolder } from "../../../support/program.ts";
 import { tarOf } from "../../../support/tar-bytes.ts";
 
 const root = fileURLToPath(new URL("../../../../", import.meta.url));
+
+function inPlainNode(script: string): SpawnSyncReturns<string> {
+  const options = { cwd: "/", timeout: 30_000, encoding: "utf8" } as const;
+  return spawnSync(process.execPath, ["--input-type=module", "-e", script], options);
+}
 
 describe("the analysis of layers, built", function () {
   this.timeout(60_000);
@@ -40,14 +45,26 @@ describe("the analysis of layers, built", function () {
       }
       const lists = async function* () { yield Buffer.from('[["/a", "f", false]]'); };
       for await (const chunk of analysis.diff(lists(), [async () => lists()])) process.stdout.write(chunk);`;
-    const result = spawnSync(process.execPath, ["--input-type=module", "-e", script], {
-      cwd: "/",
-      timeout: 30_000,
-      encoding: "utf8",
-    });
+    const result = inPlainNode(script);
     expect(result.stderr).to.equal("");
     const rows = '[["/a", "f", false, 0, 1389000000, 420, 0, 0]]';
     expect(result.stdout).to.equal(`${rows.repeat(4)}{"deleted": {}, "changed": {"/a": ["f", false]}, "created": {}}`);
     expect(result.status).to.equal(0);
+  });
+
+  it("is closed before the process ends, also right after a result", () => {
+    const script = `
+      import { LayerAnalysis } from "${pathToFileURL(join(folder, "analysis.js")).href}";
+      const layer = async function* () { yield Buffer.alloc(1024); };
+      for (let round = 0; round < 40; round++) {
+        const analysis = new LayerAnalysis();
+        await analysis.examine(layer());
+        // The thread says that it is free by and by.
+        for (let turn = 0; turn < round % 4; turn++) await new Promise(setImmediate);
+        await analysis.close();
+      }
+      console.log("closed");`;
+    const { stdout, stderr, status } = inPlainNode(script);
+    expect({ stdout, stderr, status }).to.deep.equal({ stdout: "closed\n", stderr: "", status: 0 });
   });
 });
