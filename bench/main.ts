@@ -34,7 +34,10 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 async function bench(options: Options, args: readonly string[]): Promise<number> {
-  const scale = options.isQuick ? quick : full;
+  const { freeMemory, isQuick } = options;
+  const usual = isQuick ? quick : full;
+  // Where little is free, all of that can be touched before each sample.
+  const scale = freeMemory === undefined ? usual : { ...usual, warmth: freeMemory };
   const wanted = chosen(groups(scale), options.only);
   if (options.isList) {
     for (const { name, workloads } of wanted) {

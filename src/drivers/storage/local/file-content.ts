@@ -53,7 +53,7 @@ export function streamFile(handle: FileHandle, { start, end }: Required<ByteRang
  * After so much the disk is told to catch up, so that the last wait is short and memory is not full of what it still has
  * to write.
  */
-const syncBytes = 32 * mebibyte;
+const syncBytes = 8 * mebibyte;
 
 /** How content gets into a file: from which byte on, and whether it is to be on the disk, not only in the system's memory. */
 export interface Writing {
