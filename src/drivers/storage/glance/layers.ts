@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import type { Readable } from "node:stream";
 import type { ByteRange, Entry, Stat } from "../driver.ts";
 import { DriverError, isNotFound } from "../errors.ts";
@@ -10,6 +11,9 @@ import type { PythonImages } from "./python-images.ts";
 
 /** So often an object is looked for that was replaced between finding and reading it. */
 const attempts = 4;
+
+/** So long after it was looked at, an object is read without being looked for again, in milliseconds. */
+const fresh = 1_000;
 
 /** What a listing yields of the images of Glance. */
 interface Listed extends Entry {
@@ -26,6 +30,8 @@ export class Layers {
   readonly #contents: Contents;
   readonly #python: PythonImages;
   readonly #keys: LayerKeys;
+  /** What `stat` has found, for the `read` behind it. An image that is gone since then is not found when it is opened. */
+  readonly #seen = new LRUCache<string, Image>({ max: 1_000, ttl: fresh });
 
   constructor(parts: {
     readonly images: Images;
@@ -39,14 +45,15 @@ export class Layers {
     this.#keys = parts.keys;
   }
 
-  /** Finding the image and reading it are a request each. */
+  /** Finding the image, unless that was just done for `stat`, and reading it are a request each. */
   async read(key: string, range?: ByteRange): Promise<Readable> {
     for (let attempt = 1; ; attempt++) {
-      const image = await this.#find(key);
+      const image = this.#seen.get(key) ?? (await this.#find(key));
       try {
         return await this.#contents.open(key, image, range);
       } catch (error) {
         if (!isNotFound(error) || attempt === attempts) throw error;
+        this.#seen.delete(key);
         this.#python.forget(image.id);
       }
     }
@@ -62,6 +69,7 @@ export class Layers {
   async adopt(key: string, content: Content): Promise<Stat> {
     const older = (await this.#images.withKey(key, true)).filter(({ id }) => id !== content.id);
     const title = this.#keys.title(key);
+    this.#seen.delete(key);
     const { size, modified } = await this.#images.publish(content.id, key, title, orderAfter(older));
     requireWhole(key, content, size);
     await this.#removeReplaced(older, key);
@@ -69,7 +77,9 @@ export class Layers {
   }
 
   async stat(key: string): Promise<Stat> {
-    const { size, modified } = await this.#find(key);
+    const image = await this.#find(key);
+    this.#seen.set(key, image);
+    const { size, modified } = image;
     return { size, modified };
   }
 
@@ -77,6 +87,7 @@ export class Layers {
   async move(from: string, to: string): Promise<void> {
     const image = await this.#find(from);
     if (from === to) return;
+    this.#seen.delete(from);
     const others = (await this.#images.withKey(from, true)).filter(({ id }) => id !== image.id);
     // Before it is renamed: else one of these would count.
     for (const { id } of others) await this.#images.remove(id, from);
@@ -87,6 +98,7 @@ export class Layers {
 
   /** The oldest first, so that none of them is seen again. */
   async delete(key: string): Promise<void> {
+    this.#seen.delete(key);
     const python = await this.#python.layer(key);
     // Its documents are parts of the image, and go on without it.
     if (python) {
