@@ -4,13 +4,14 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 
 const file = process.env.LOOP_MONITOR_FILE;
 if (file) {
+  const written = `${file}.${process.pid}`;
   const histogram = monitorEventLoopDelay({ resolution: 5 });
   setTimeout(() => {
     histogram.enable();
     setInterval(() => {
       if (histogram.max === 0) return;
-      writeFileSync(`${file}.new`, String(histogram.max / 1e6));
-      renameSync(`${file}.new`, file); // Who reads it finds a whole number.
+      writeFileSync(written, String(histogram.max / 1e6));
+      renameSync(written, file); // Who reads it finds a whole number.
     }, 200).unref();
   }, 1000).unref();
 }
