@@ -1,17 +1,14 @@
 import { expect } from "chai";
 import type { StorageDriver } from "../../../../src/drivers/storage/driver.ts";
-import { connectIdentity } from "../../../../src/drivers/storage/openstack/identity.ts";
-import { Requests } from "../../../../src/drivers/storage/openstack/requests.ts";
 import { openSwift } from "../../../../src/drivers/storage/swift.ts";
-import { Container } from "../../../../src/drivers/storage/swift/container.ts";
-import { meaningOfSwift } from "../../../../src/drivers/storage/swift/failure.ts";
+import type { Container } from "../../../../src/drivers/storage/swift/container.ts";
 import type { SwiftSettings } from "../../../../src/drivers/storage/swift/options.ts";
 import { endOfSuite } from "../../../support/end-of-suite.ts";
 import { until } from "../../../support/program.ts";
 import { seededRandom } from "../../../support/random.ts";
 import { bytesOf, outcome, put, randomBytes, source, textOf } from "../../../support/storage-content.ts";
-import { startSwift } from "../../../support/swift-cloud.ts";
-import { TcpProxy } from "../../../support/tcp-proxy.ts";
+import { swiftBehindProxy } from "../../../support/swift-behind-proxy.ts";
+import type { TcpProxy } from "../../../support/tcp-proxy.ts";
 
 const part = 1_048_576;
 const size = 12 * part + 17;
@@ -28,17 +25,7 @@ describe("a list of parts in Swift that is read", function () {
 
   before(async function () {
     content = randomBytes(seededRandom(this), size);
-    const cloud = await startSwift(this);
-    atEnd(() => cloud.stop());
-    proxy = await TcpProxy.start(cloud.port);
-    atEnd(() => proxy.stop());
-    settings = cloud.settings(proxy.port);
-    const identity = await connectIdentity(settings);
-    atEnd(() => identity.close());
-    const attempts = { attempts: 1, delay: 1 };
-    const requests = new Requests({ identity, service: "object-store", attempts, meaning: meaningOfSwift });
-    objects = new Container(requests, settings.swift_container, "registry");
-    segments = new Container(requests, `${settings.swift_container}_segments`, "registry");
+    ({ proxy, settings, objects, segments } = await swiftBehindProxy(this, atEnd));
     driver = await openSwift(settings, { partSize: part, delay: 1, idle: 5_000 });
     atEnd(() => driver.close());
   });
