@@ -1,9 +1,11 @@
-// Preloaded into a server under test: keeps the longest delay of its event loop, in milliseconds, in a file.
+// Preloaded into a server under test: keeps the longest delay of its event loop, in milliseconds, in a file. Threads
+// have it preloaded too; they have loops of their own.
 import { renameSync, writeFileSync } from "node:fs";
 import { monitorEventLoopDelay } from "node:perf_hooks";
+import { isMainThread } from "node:worker_threads";
 
 const file = process.env.LOOP_MONITOR_FILE;
-if (file) {
+if (file && isMainThread) {
   const written = `${file}.${process.pid}`;
   const histogram = monitorEventLoopDelay({ resolution: 5 });
   setTimeout(() => {

@@ -73,6 +73,10 @@ export class RegistryProcess {
       },
     });
     await this.#program.ready("registryctl", async () => (await fetch(`${this.url}/readyz`)).ok, 30);
+    // Its clients only see that they are cut off.
+    void this.#program.exited.then((code) => {
+      if (typeof code === "number" && code > 0) process.stderr.write(`registryctl ended:\n${this.output.slice(-2000)}`);
+    });
   }
 
   /** Ends the server as a power cut would. */
