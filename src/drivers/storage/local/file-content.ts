@@ -170,7 +170,7 @@ class Batch {
 
   /** Takes as much as there is room for, and answers how much that was. */
   add(chunk: Uint8Array): number {
-    if (!this.#buffer && this.#size + chunk.length > fewBytes) this.#gather();
+    if (!this.#buffer && this.#size + chunk.length >= fewBytes) this.#gather();
     const taken = Math.min(chunk.length, this.#room - this.#size);
     const bytes = taken === chunk.length ? chunk : chunk.subarray(0, taken);
     if (this.#buffer) this.#buffer.set(bytes, this.#size);
