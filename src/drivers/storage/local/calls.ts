@@ -1,4 +1,4 @@
-import { close, fdatasync, fsync, fstat, futimes, lstat, mkdir, open, rename, write, type Stats } from "node:fs";
+import { closeSync, fdatasync, fsync, futimes, lstat, mkdir, open, openSync, rename, write, type Stats } from "node:fs";
 import { promisify } from "node:util";
 
 /*
@@ -6,8 +6,6 @@ import { promisify } from "node:util";
  * on `FileHandle`s do.
  */
 export const openFile = promisify<string, string | number, number>(open);
-export const closeFile = promisify(close);
-export const statFile = promisify<number, Stats>(fstat);
 export const statName = promisify<string, Stats>(lstat);
 export const syncContent = promisify(fdatasync);
 export const syncAll = promisify(fsync);
@@ -30,16 +28,15 @@ export async function touchAndSync(descriptor: number): Promise<void> {
   await syncAll(descriptor);
 }
 
-/** Opens `path`, does `work` with its descriptor and closes it. */
-export async function withFile<T>(
-  path: string,
-  flags: string | number,
-  work: (descriptor: number) => Promise<T>,
-): Promise<T> {
-  const descriptor = await openFile(path, flags);
+/**
+ * Opens what has just been written, copied or changed to sync it, does `work` with its descriptor and closes it. Both at
+ * once: it is in the system's memory, and to hand a call to another thread costs more than such a one takes.
+ */
+export async function withFile<T>(path: string, work: (descriptor: number) => Promise<T>): Promise<T> {
+  const descriptor = openSync(path, "r");
   try {
     return await work(descriptor);
   } finally {
-    await closeFile(descriptor);
+    closeSync(descriptor);
   }
 }

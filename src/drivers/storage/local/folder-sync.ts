@@ -1,4 +1,5 @@
-import { statFile, syncAll, touchAndSync, withFile } from "./calls.ts";
+import { fstatSync } from "node:fs";
+import { syncAll, touchAndSync, withFile } from "./calls.ts";
 import { codeOf } from "./failure.ts";
 import type { Ordering } from "./ordering.ts";
 
@@ -52,7 +53,7 @@ export class FolderSync {
     const failures = new Map<string, unknown>();
     const sync = async (folder: string): Promise<void> => {
       try {
-        await withFile(folder, "r", syncAll);
+        await withFile(folder, syncAll);
       } catch (error) {
         if (!["ENOENT", "EINVAL", "ENOTSUP"].includes(codeOf(error))) failures.set(folder, error);
       }
@@ -74,9 +75,9 @@ export class FolderSync {
 async function syncByOne(folders: Iterable<string>, device: number): Promise<boolean> {
   for (const folder of folders) {
     try {
-      return await withFile(folder, "r", async (descriptor) => {
+      return await withFile(folder, async (descriptor) => {
         // A link to another disk may have taken its place meanwhile.
-        if ((await statFile(descriptor)).dev !== device) return false;
+        if (fstatSync(descriptor).dev !== device) return false;
         await touchAndSync(descriptor);
         return true;
       });

@@ -39,7 +39,7 @@ export async function place(from: string, to: string, folders: Folders, temporar
 export async function copyDurably(from: string, to: string): Promise<void> {
   // No hard link: a peer that overwrites files in place would change both.
   await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-  await withFile(to, "r", syncContent);
+  await withFile(to, syncContent);
 }
 
 /**

@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
+import { closeSync, fstatSync } from "node:fs";
 import { lstat, mkdir, open, readdir, readlink, rm, rmdir, symlink, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Stat } from "../driver.ts";
-import { closeFile, openFile, statFile, syncContent, writeBytes } from "./calls.ts";
+import { openFile, syncContent, writeBytes } from "./calls.ts";
 import { codeOf } from "./failure.ts";
 import { runs, thisOwner, type Owner } from "./owner.ts";
 
@@ -60,13 +61,13 @@ export class Temporaries {
     try {
       await writeBytes(descriptor, bytes, 0);
       await syncContent(descriptor);
-      const { size, mtime } = await statFile(descriptor);
+      const { size, mtime } = fstatSync(descriptor);
       return { path, stat: { size, modified: mtime } };
     } catch (error) {
       await rm(path, { force: true });
       throw error;
     } finally {
-      await closeFile(descriptor);
+      closeSync(descriptor);
     }
   }
 
