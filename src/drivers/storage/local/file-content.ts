@@ -131,6 +131,8 @@ class Disk {
   }
 
   async #write(batch: Batch): Promise<void> {
+    // Not after the write before, which may have been the last: whoever ends it would wait for this.
+    if (this.#unsynced >= syncBytes) await this.#beginSync();
     try {
       let rest = batch.chunks;
       while (rest.length > 0) {
@@ -142,7 +144,9 @@ class Disk {
     } finally {
       batch.end();
     }
-    if (this.#unsynced < syncBytes) return;
+  }
+
+  async #beginSync(): Promise<void> {
     await this.#syncing;
     this.#unsynced = 0;
     this.#syncing = this.#handle.datasync();
