@@ -41,6 +41,9 @@ export interface ManifestStore extends Pick<Manifests, "put" | "delete"> {
 /** How much of the memory manifests that are asked for often may take, in bytes. */
 const hotBytes = 32 * 1024 * 1024;
 
+/** How many of the references that a repository lacks an error names. */
+const mostNamed = 10;
+
 /** The manifests of repositories. A repository has those that were pushed to it. */
 export class Manifests implements ManifestStore {
   readonly #documents: Documents;
@@ -172,14 +175,19 @@ export class Manifests implements ManifestStore {
   }
 
   async #requireReferences(name: OciName, { blobs, manifests }: Manifest): Promise<void> {
-    const has = async (digests: readonly Digest[], look: (digest: Digest) => Promise<boolean>): Promise<void> => {
+    const lacking = async (
+      digests: readonly Digest[],
+      has: (digest: Digest) => Promise<boolean>,
+    ): Promise<readonly Digest[]> => {
       const distinct = [...new Set(digests)];
-      const found = await Promise.all(distinct.map(look));
-      const lacking = distinct.find((_, index) => found[index] !== true);
-      if (lacking !== undefined) throw missing(lacking);
+      const found = await Promise.all(distinct.map(has));
+      return distinct.filter((_, index) => found[index] !== true);
     };
-    await has(blobs, async (digest) => await this.#blobs.has(name, digest));
-    if (!this.#allowSparseIndexes) await has(manifests, async (digest) => await this.has(name, digest));
+    const missing = [
+      ...(await lacking(blobs, async (digest) => await this.#blobs.has(name, digest))),
+      ...(this.#allowSparseIndexes ? [] : await lacking(manifests, async (digest) => await this.has(name, digest))),
+    ];
+    if (missing.length > 0) throw without(missing);
   }
 
   async #subjectOf(digest: Digest): Promise<Digest | undefined> {
@@ -193,6 +201,8 @@ function unknown(reference: Reference): RegistryError {
   return new RegistryError("MANIFEST_UNKNOWN", { detail });
 }
 
-function missing(digest: Digest): RegistryError {
-  return new RegistryError("MANIFEST_BLOB_UNKNOWN", { detail: `the repository has no ${digest}` });
+function without(missing: readonly Digest[]): RegistryError {
+  const named = missing.slice(0, mostNamed).join(", ");
+  const others = missing.length > mostNamed ? ` and ${missing.length - mostNamed} more` : "";
+  return new RegistryError("MANIFEST_BLOB_UNKNOWN", { detail: `the repository has no ${named}${others}` });
 }

@@ -116,6 +116,26 @@ describe("V2 manifests", () => {
     });
   }
 
+  it("are refused with all that they lack, up to ten", async () => {
+    const lacking = Array.from({ length: 12 }, (_, index) => digestOf(`lacking ${index}`));
+    for (const [count, end] of [
+      [3, lacking[2]],
+      [12, "and 2 more"],
+    ] as const) {
+      const layers = lacking.slice(0, count).map((digest) => ({ digest }));
+      const put = await send(
+        "PUT",
+        "/v2/some/image/manifests/bad",
+        { "Content-Type": imageType },
+        json({ schemaVersion: 2, layers }),
+      );
+      const named = lacking.slice(0, Math.min(count, 10)).join(", ");
+      expect(errorOf(put.body).detail)
+        .to.contain(named)
+        .and.match(new RegExp(`${end}$`));
+    }
+  });
+
   it("refuse schema 1 with what to do", async () => {
     const put = await send("PUT", "/v2/some/image/manifests/bad", {}, json({ schemaVersion: 1 }));
     expect(errorOf(put.body).detail).to.contain("skopeo");
