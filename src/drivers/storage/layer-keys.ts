@@ -53,6 +53,17 @@ export const registryLayers: LayerKeys = {
   },
 };
 
+/** Whether the object belongs to what is on its way. No such key is used for two objects. */
+export function isOfUpload(key: string): boolean {
+  const parts = key.split("/");
+  return parts.length >= alone.length && begins(alone, parts.slice(0, alone.length));
+}
+
+/** Whether the key itself says all that there is to know, such as where a part of an upload belongs: an object without content. */
+export function isUploadRecord(key: string): boolean {
+  return isOfUpload(key) && registryLayers.uploadOf(key) === undefined;
+}
+
 function isOf(shape: readonly string[], parts: readonly string[]): boolean {
   return shape.length === parts.length && begins(shape, parts);
 }

@@ -8,6 +8,12 @@ import { driverError, HttpFailure, readFailure, type Meaning } from "./failure.t
 import type { Identity } from "./identity.ts";
 import type { Answer, Sending } from "./transport.ts";
 
+/** A body that can be sent again as long as all of it `isThere`. */
+export interface Renewable {
+  readonly isThere: boolean;
+  read(): AsyncIterable<Uint8Array>;
+}
+
 /** One request to a service. */
 export interface Ask {
   readonly method: Sending["method"];
@@ -15,8 +21,8 @@ export interface Ask {
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
-  /** What is in memory can be sent again, and so can what a function begins anew; what comes from elsewhere is sent once. */
-  readonly body?: Buffer | AsyncIterable<Uint8Array> | (() => AsyncIterable<Uint8Array>);
+  /** What is in memory can be sent again; what comes from elsewhere is sent once. */
+  readonly body?: Buffer | AsyncIterable<Uint8Array> | Renewable;
   /** What failures are about, such as the key. */
   readonly subject: string;
   /** Tried again here after any passing failure, since nobody else can; else only when the server was too busy or cut it. */
@@ -143,8 +149,10 @@ class Content {
 
   /** Whether it can be sent, or sent again. */
   get isThere(): boolean {
+    const content = this.#content;
     if (this.#failure) return false;
-    return !this.#isTaken || Buffer.isBuffer(this.#content) || typeof this.#content === "function";
+    if (!this.#isTaken || content === undefined || Buffer.isBuffer(content)) return true;
+    return "isThere" in content && content.isThere;
   }
 
   get failure(): Error | undefined {
@@ -162,7 +170,7 @@ class Content {
   /** What a reader throws into it, when its connection is cut, is no error of the source's. */
   async *#watched(content: Exclude<Ask["body"], Buffer | undefined>): AsyncGenerator<Uint8Array> {
     this.#isTaken = true;
-    const source = (typeof content === "function" ? content() : content)[Symbol.asyncIterator]();
+    const source = ("isThere" in content ? content.read() : content)[Symbol.asyncIterator]();
     try {
       for (let next = await this.#next(source); next.done !== true; next = await this.#next(source)) yield next.value;
     } finally {

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { ByteRange } from "../driver.ts";
 import { DriverError, isNotFound } from "../errors.ts";
 import { HttpFailure } from "../openstack/failure.ts";
-import type { Ask, Requests, Text } from "../openstack/requests.ts";
+import type { Ask, Renewable, Requests, Text } from "../openstack/requests.ts";
 import type { Answer } from "../openstack/transport.ts";
 import type { Head } from "../s3/object-bucket.ts";
 import { rangeHeader, type PageRequest } from "../s3/page.ts";
@@ -27,7 +27,7 @@ export interface Listed {
 
 /** What a PUT has beside its key. */
 export interface Put {
-  readonly body?: Buffer | (() => AsyncIterable<Uint8Array>);
+  readonly body?: Buffer | Renewable;
   readonly headers?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, string>>;
   /** The key that failures are about, where it is another one. */

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { ByteRange, Entry, RedirectOptions, Stat } from "../driver.ts";
 import { DriverError } from "../errors.ts";
 import { exactly } from "../exact-size.ts";
-import { registryLayers } from "../layer-keys.ts";
+import { isUploadRecord, registryLayers } from "../layer-keys.ts";
 import type { Identity } from "../openstack/identity.ts";
 import type { Requests } from "../openstack/requests.ts";
 import type { Content, Head, ObjectBucket, Tuning } from "../s3/object-bucket.ts";
@@ -20,6 +20,9 @@ const old = 24 * 3_600_000;
 
 /** What lists of other objects have where servers tell of the list alone. */
 const hashOfNothing = "d41d8cd98f00b204e9800998ecf8427e";
+
+/** What is not large. */
+const plain = { upload: undefined, isLarge: false } as const;
 
 /** Objects in a container of Swift; those that don't fit into a part are lists of objects in another container. */
 export class SwiftObjects implements ObjectBucket {
@@ -137,9 +140,9 @@ export class SwiftObjects implements ObjectBucket {
   async move(from: string, to: string): Promise<boolean> {
     const head = await this.#objects.head(from, true);
     if (from === to || head.upload === undefined) return false;
-    const list = await this.#segments.listOf(from, head);
+    const marked = this.#segments.mark(head.upload, from, to);
+    const [list, keys] = await Promise.all([this.#segments.listOf(from, head), marked]);
     if (list === undefined) return false;
-    const keys = await this.#segments.mark(head.upload, from, to);
     const { upload } = await this.#segments.publish(to, head.upload, list, head.size);
     // Who else may list these parts is looked for only where somebody else may.
     const isDeleted = await orUndefined(this.#objects.delete(from, true).then(() => true));
@@ -149,7 +152,7 @@ export class SwiftObjects implements ObjectBucket {
   }
 
   async remove(key: string, persistent: boolean): Promise<void> {
-    const { upload, isLarge } = await this.#objects.head(key, persistent);
+    const { upload, isLarge } = isUploadRecord(key) ? plain : await this.#objects.head(key, persistent);
     if (upload === undefined) {
       await this.#objects.delete(key, persistent, isLarge ? { "multipart-manifest": "delete" } : undefined);
       return;
@@ -179,7 +182,9 @@ export class SwiftObjects implements ObjectBucket {
   /** Ceph's gateway tells the size of a list, and everyone tells that of a list of another kind as nothing. */
   async #sized(listed: readonly Listed[]): Promise<readonly Entry[]> {
     const sizes = new Map<string, number>();
-    const untold = listed.filter(({ hash }) => hash === hashOfNothing);
+    const untold = listed.filter(
+      ({ key, size, hash }) => hash === hashOfNothing && !(size === 0 && isUploadRecord(key)),
+    );
     await inLanes(untold, async ({ key, size }) => {
       sizes.set(key, (await this.#objects.find(key))?.size ?? size);
     });

@@ -1,5 +1,6 @@
 import type { Stat } from "../driver.ts";
 import { DriverError } from "../errors.ts";
+import { registryLayers } from "../layer-keys.ts";
 import type { PartUpload } from "../s3/object-bucket.ts";
 import type { Container, Put } from "./container.ts";
 import type { GrowingPart } from "./growing-part.ts";
@@ -11,6 +12,8 @@ export class SegmentUpload implements PartUpload {
   readonly #segments: Segments;
   readonly #key: string;
   readonly #upload: string;
+  /** A part may be there. */
+  #isStored = false;
   readonly #parts: (Segment & { readonly part: number })[] = [];
 
   private constructor(objects: Container, segments: Segments, key: string) {
@@ -32,7 +35,7 @@ export class SegmentUpload implements PartUpload {
 
   /** As `put`, while the part comes. Needs what it consists of until this resolves. */
   async send(part: number, content: GrowingPart): Promise<void> {
-    await this.#store(part, () => content.length, { body: () => content.read(), subject: this.#key });
+    await this.#store(part, () => content.length, { body: content, subject: this.#key });
   }
 
   /** Copies these parts of another object within the server. */
@@ -47,7 +50,9 @@ export class SegmentUpload implements PartUpload {
     const parts = this.#parts.toSorted((a, b) => a.part - b.part);
     const list = parts.map(({ path, size_bytes, etag }) => ({ path, size_bytes, etag }));
     const head = await this.#segments.publish(this.#key, this.#upload, list, size);
-    // Another write may have been faster: then nobody has these parts.
+    // Another write may have been faster: then nobody has these parts. What is soon to be moved is marked for that already.
+    if (head.upload === this.#upload && registryLayers.uploadOf(this.#key) !== undefined)
+      return { size, modified: head.modified };
     if (head.upload === this.#upload) await this.#segments.unmark(this.#upload);
     else await this.#segments.settle(this.#upload, [this.#key]);
     return { size, modified: head.modified };
@@ -55,6 +60,10 @@ export class SegmentUpload implements PartUpload {
 
   /** What can't be taken back now is found when the store is looked through for it. */
   async abort(): Promise<void> {
+    if (!this.#isStored) {
+      await this.#segments.unmark(this.#upload);
+      return;
+    }
     try {
       // The list may have arrived although its answer was lost: nothing may be left that lists parts which are gone.
       if ((await this.#objects.find(this.#key))?.upload === this.#upload) await this.#objects.delete(this.#key, true);
@@ -65,6 +74,7 @@ export class SegmentUpload implements PartUpload {
   }
 
   async #store(part: number, size: () => number, put: Put & { readonly subject: string }): Promise<void> {
+    this.#isStored = true;
     const { headers } = await this.#segments.container.put(this.#segments.partKey(this.#upload, part), put);
     const etag = headers.etag?.replaceAll('"', "") ?? "";
     this.#parts.push({ part, path: this.#segments.partPath(this.#upload, part), size_bytes: size(), etag });

@@ -1,4 +1,6 @@
 import type { Stat } from "../driver.ts";
+import { DriverError } from "../errors.ts";
+import { registryLayers } from "../layer-keys.ts";
 import type { PartMemory } from "../s3/part-memory.ts";
 import { partLengths } from "../s3/upload.ts";
 import type { ObjectBucket } from "../s3/object-bucket.ts";
@@ -21,9 +23,19 @@ interface Target extends Pick<ObjectBucket, "tuning" | "put"> {
 /** So much of the next part is taken, as a share of a part's length, while the server makes sure of the one before. */
 const ahead = 3 / 8;
 
+/** No part that goes on is longer, in bytes: the server brings one to its disk while the next comes. */
+const longestPart = 134_217_728;
+
+/** A part that was in memory as a whole is gone on with only where, and as long as, the same again comes in so many milliseconds. */
+const pace = 2_000;
+
 /**
  * Stores what `source` yields: by one request when it is small, else part by part, each being sent while it comes. Little
  * more than one part is in memory at a time. After any failure nothing is left of it, as far as the server can be reached.
+ *
+ * What a client uploads, and can send once more, is in as few parts as may be, since each costs the server as much as a small
+ * object, and once more wherever it is listed: there a part that comes fast goes on when it is longer than memory holds. When
+ * its connection is cut then, the upload fails. Everything else is in parts that can be sent again.
  */
 export async function streamedUpload(
   target: Target,
@@ -34,7 +46,8 @@ export async function streamedUpload(
 ): Promise<Stat> {
   const { partSize, mostParts } = target.tuning;
   const lengths = partLengths(partSize, memory.isTight, size, mostParts);
-  const parts = new Parts(target, key, lengths, memory, size);
+  const longest = registryLayers.uploadOf(key) === undefined ? 0 : longestPart;
+  const parts = new Parts({ target, key, lengths, longest, memory, size });
   try {
     for await (const chunk of source) await parts.add(chunk);
     return await parts.complete();
@@ -51,9 +64,13 @@ class Parts {
   readonly #target: Target;
   readonly #key: string;
   readonly #lengths: (index: number) => number;
+  /** No part that is longer than memory holds is longer than this. */
+  readonly #longest: number;
   readonly #memory: PartMemory;
   readonly #size: number;
   #upload: StreamedParts | undefined;
+  /** The upload that is being begun. */
+  #beginning: Promise<StreamedParts> | undefined;
   /** How many parts have come, and their bytes. */
   #count = 0;
   #sent = 0;
@@ -64,21 +81,28 @@ class Parts {
   #sending: Promise<void> | undefined;
   /** The part before, which is in memory until the server is sure of it, and its request. */
   #before: { readonly length: number; readonly sending: Promise<void> | undefined } | undefined;
+  /** When the part that is coming began. */
+  #begun = Date.now();
+  /** Watches over the pace of a part that is longer than memory holds, and what came of it since it last looked. */
+  #watch: NodeJS.Timeout | undefined;
+  #gained = 0;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(
-    target: Target,
-    key: string,
-    lengths: (index: number) => number,
-    memory: PartMemory,
-    size = Number.MAX_SAFE_INTEGER,
-  ) {
-    this.#target = target;
-    this.#key = key;
-    this.#lengths = lengths;
-    this.#memory = memory;
-    this.#size = size;
-    this.#ring = memory.take(Math.min(firstBuffer, lengths(0)));
+  constructor(given: {
+    readonly target: Target;
+    readonly key: string;
+    readonly lengths: (index: number) => number;
+    readonly longest: number;
+    readonly memory: PartMemory;
+    readonly size: number | undefined;
+  }) {
+    this.#target = given.target;
+    this.#key = given.key;
+    this.#lengths = given.lengths;
+    this.#longest = given.longest;
+    this.#memory = given.memory;
+    this.#size = given.size ?? Number.MAX_SAFE_INTEGER;
+    this.#ring = this.#memory.take(Math.min(firstBuffer, this.#lengths(0)));
     this.#part = new GrowingPart(this.#ring, 0);
   }
 
@@ -86,14 +110,23 @@ class Parts {
   async add(chunk: Uint8Array): Promise<void> {
     for (let rest = chunk; rest.length > 0;) {
       if (this.#failure) throw this.#failure.error;
+      if (this.#watch) {
+        rest = rest.subarray(await this.#pass(rest));
+        continue;
+      }
       rest = rest.subarray(this.#part.add(rest.subarray(0, this.#room)));
       if (this.#upload ?? this.#part.length > small) await this.#send();
+      // It is awaited when there is something to send; until then its failure must not count as nobody's.
+      else if (this.#isLikelyLarge) this.#begin().catch(() => undefined);
       if (rest.length > 0) await this.#makeRoom();
     }
   }
 
   async complete(): Promise<Stat> {
-    if (!this.#upload) return await this.#target.put(this.#key, this.#part.content);
+    if (!this.#upload) {
+      const [stat] = await Promise.all([this.#target.put(this.#key, this.#part.content), this.#takeBack()]);
+      return stat;
+    }
     await this.#end();
     await this.#settled();
     if (this.#failure) throw this.#failure.error;
@@ -103,11 +136,17 @@ class Parts {
   async abort(error: unknown): Promise<void> {
     this.#part.fail(error);
     await this.#settled();
-    await this.#upload?.abort();
+    await this.#takeBack();
+  }
+
+  async #takeBack(): Promise<void> {
+    const upload = await this.#beginning?.catch(() => undefined);
+    await upload?.abort();
   }
 
   /** Gives the memory back. */
   leave(): void {
+    this.#stopWatching();
     this.#memory.give(this.#ring);
   }
 
@@ -121,17 +160,58 @@ class Parts {
   }
 
   async #makeRoom(): Promise<void> {
-    if (this.#part.length === this.#length) await this.#goOn();
+    const isFull = this.#part.length === this.#length;
+    if ((isFull || this.#before) && this.#isFast) await this.#lengthen();
+    else if (isFull) await this.#goOn();
     else if (this.#before) await this.#forget();
     else this.#part.content.copy(this.#replace(this.#part.length));
   }
 
+  /** Where speed counts, half of what makes it sure is enough to begin: who is wrong takes that back by one request. */
+  get #isLikelyLarge(): boolean {
+    return this.#longest > 0 && this.#size > small && this.#part.length > small / 2;
+  }
+
+  get #isFast(): boolean {
+    return this.#longest > this.#part.length && this.#part.isFresh && Date.now() - this.#begun < pace;
+  }
+
+  /** What comes next is passed on, as the same part. */
+  async #lengthen(): Promise<void> {
+    await this.#send();
+    this.#gained = 0;
+    this.#watch = setInterval(() => {
+      // A connection that is slow or idle may be cut, so it should have nothing that can't be sent again.
+      if (this.#gained < this.#length) this.#part.end();
+      this.#gained = 0;
+    }, pace);
+  }
+
+  /** Passes on as much of `chunk` as the part may have, and answers how much that is. */
+  async #pass(chunk: Uint8Array): Promise<number> {
+    const passed = chunk.subarray(0, this.#part.isWhole ? 0 : this.#longest - this.#part.length);
+    if (passed.length === 0) {
+      await this.#goOn();
+      return 0;
+    }
+    this.#gained += passed.length;
+    await this.#part.pass(passed);
+    return passed.length;
+  }
+
+  #stopWatching(): void {
+    clearInterval(this.#watch);
+    this.#watch = undefined;
+  }
+
   /** Begins a part behind the one that has come. */
   async #goOn(): Promise<void> {
+    this.#stopWatching();
     await this.#end();
     await this.#forget();
-    this.#before = { length: this.#part.length, sending: this.#sending };
+    this.#before = { length: this.#part.held, sending: this.#sending };
     this.#sending = undefined;
+    this.#begun = Date.now();
     if (this.#length < this.#ring.length) {
       this.#part = new GrowingPart(this.#ring, 0, this.#part.next);
     } else {
@@ -148,10 +228,24 @@ class Parts {
 
   async #send(): Promise<void> {
     if (this.#sending) return;
-    this.#upload ??= await this.#target.begin(this.#key);
-    this.#sending = this.#upload.send(this.#count + 1, this.#part).catch((error: unknown) => {
+    this.#upload ??= await this.#begin();
+    this.#sending = this.#store(this.#upload, this.#part);
+  }
+
+  async #begin(): Promise<StreamedParts> {
+    return await (this.#beginning ??= this.#target.begin(this.#key));
+  }
+
+  async #store(upload: StreamedParts, part: GrowingPart): Promise<void> {
+    try {
+      await upload.send(this.#count + 1, part);
+      if (!part.isWhole)
+        throw new DriverError("UNAVAILABLE", `${this.#key}: the server did not wait for all of a part`);
+    } catch (error) {
       this.#failure ??= { error };
-    });
+    } finally {
+      part.leave();
+    }
   }
 
   async #end(): Promise<void> {

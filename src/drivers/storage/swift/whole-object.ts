@@ -1,11 +1,10 @@
-import { createHash } from "node:crypto";
 import { text } from "node:stream/consumers";
 import { discard } from "../../http.ts";
 import type { Answer } from "../openstack/transport.ts";
 import type { Content, Head } from "../s3/object-bucket.ts";
 import { headOf, type Container, type ObjectHead } from "./container.ts";
 import { joinedParts } from "./joined-parts.ts";
-import { asList, parseManifest, type Segment, type Segments } from "./segments.ts";
+import { asList, etagOf, parseManifest, type Segments } from "./segments.ts";
 
 /** An object that is being read. */
 interface Opened {
@@ -45,11 +44,4 @@ async function openParts(
     // The object may have been replaced meanwhile: the server knows, or says what is wrong with it.
     return undefined;
   }
-}
-
-/** As Swift makes it for the object that the parts are. */
-function etagOf(list: readonly Segment[]): string {
-  const hash = createHash("md5");
-  for (const { etag } of list) hash.update(etag);
-  return `"${hash.digest("hex")}"`;
 }

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { GrowingPart } from "../../../../src/drivers/storage/swift/growing-part.ts";
-import { rejection } from "../../../support/storage-content.ts";
+import { outcome, rejection } from "../../../support/storage-content.ts";
 
 const length = 1_048_576;
 
@@ -53,6 +53,40 @@ describe("a part that is sent while it comes", () => {
     const chunks: string[] = [];
     for await (const chunk of part.read()) chunks.push(String(chunk));
     expect(chunks).to.deep.equal(["abc", "de"]);
+  });
+
+  it("passes on to its reader what its memory does not hold, and is there no more once some was taken", async () => {
+    const part = new GrowingPart(Buffer.from("0123456789"), 10);
+    const passed = part.pass(Buffer.from("abc"));
+    expect(part).to.include({ length: 13, held: 10, isThere: true, isFresh: true });
+    const reader = part.read();
+    expect(String((await reader.next()).value)).to.equal("0123456789");
+    expect(part.isThere).to.be.true;
+    expect(String((await reader.next()).value)).to.equal("abc");
+    await passed;
+    expect(part.isThere).to.be.false;
+    const next = part.pass(Buffer.from("d"));
+    expect(String((await reader.next()).value)).to.equal("d");
+    await next;
+    part.end();
+    expect((await reader.next()).done).to.be.true;
+    expect(await outcome(part.read().next())).to.equal("UNAVAILABLE");
+  });
+
+  it("never ends for a reader who does not get all of it", async () => {
+    const part = new GrowingPart(Buffer.from("0123456789"), 10);
+    const stale = part.read().next();
+    const reader = part.read();
+    const first = reader.next();
+    expect(part.isFresh).to.be.false;
+    const passed = part.pass(Buffer.from("abc"));
+    expect(await outcome(stale)).to.equal("UNAVAILABLE");
+    expect(String((await first).value)).to.equal("0123456789");
+    expect(String((await reader.next()).value)).to.equal("abc");
+    await passed;
+    const late = part.pass(Buffer.from("nobody takes this"));
+    part.leave();
+    await late;
   });
 
   it("fails its readers when there will be no more", async () => {
