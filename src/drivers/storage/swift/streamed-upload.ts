@@ -115,7 +115,7 @@ class Parts {
         continue;
       }
       rest = rest.subarray(this.#part.add(rest.subarray(0, this.#room)));
-      if (this.#upload ?? this.#part.length > small) await this.#send();
+      if (this.#upload ?? this.#part.length > this.#small) await this.#send();
       // It is awaited when there is something to send; until then its failure must not count as nobody's.
       else if (this.#isLikelyLarge) this.#begin().catch(() => undefined);
       if (rest.length > 0) await this.#makeRoom();
@@ -169,7 +169,12 @@ class Parts {
 
   /** Where speed counts, half of what makes it sure is enough to begin: who is wrong takes that back by one request. */
   get #isLikelyLarge(): boolean {
-    return this.#longest > 0 && this.#size > small && this.#part.length > small / 2;
+    return this.#longest > 0 && this.#size > this.#small && this.#part.length > this.#small / 2;
+  }
+
+  /** What is moved when it is whole is so soon at less cost as a list, and the server should not wait for it. */
+  get #small(): number {
+    return this.#longest > 0 ? small / 2 : small;
   }
 
   get #isFast(): boolean {
