@@ -13,7 +13,11 @@ export function watchSilence(request: ClientRequest, idle: number, fail: () => v
       if (socket.isPaused()) socket.setTimeout(idle);
       else fail();
     };
-    socket.on("timeout", heed);
-    request.once("close", () => socket.off("timeout", heed));
+    // Its time begins when the reader goes on, not when it was last looked at.
+    const begin = (): void => {
+      socket.setTimeout(idle);
+    };
+    socket.on("timeout", heed).on("resume", begin);
+    request.once("close", () => socket.off("timeout", heed).off("resume", begin));
   });
 }

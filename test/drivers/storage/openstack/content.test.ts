@@ -81,6 +81,22 @@ describe("content from OpenStack", () => {
       expect(String(error)).to.contain("nothing came for 0.4 s");
       expect(read).to.equal(length - 1);
     });
+
+    it(`has all its time to send more of ${length} bytes when their reader goes on`, async () => {
+      const patient = 1_500;
+      await transport.close();
+      transport = await Transport.open({ idle: patient });
+      answer = (socket) => {
+        socket.write(head(length) + "x".repeat(length / 2));
+      };
+      const body = longBody((await send()).body);
+      await once(body, "readable");
+      await sleep(patient * 1.4);
+      const reading = allOf(body);
+      await sleep(patient * 0.7);
+      sockets[0]?.write("x".repeat(length / 2));
+      expect(await reading).to.have.length(length);
+    });
   }
 
   it("sends one request after the other over a connection whose bodies are short", async () => {
