@@ -112,6 +112,19 @@ describe("what a client uploads to Swift", function () {
     await expectNothing();
   });
 
+  it("is no part of more than 128 MiB", async () => {
+    const most = 128 * part;
+    const long = async function* () {
+      for (let sent = 0; sent <= most; sent += part) yield await Promise.resolve(content.subarray(0, part));
+    };
+    await driver.write(key, long());
+    const sizes = parseManifest(await objects.read(key, { "multipart-manifest": "get" })).map((one) => one.size_bytes);
+    expect(sizes.reduce((sum, bytes) => sum + bytes)).to.equal(most + part);
+    expect(Math.max(...sizes)).to.equal(most);
+    await driver.delete(key);
+    await expectNothing();
+  });
+
   it("begins another part where its client pauses, so that no connection waits for it", async () => {
     const parts = async (): Promise<readonly string[]> => (await beside()).filter((name) => name === "parts");
     const pausing = async function* () {
