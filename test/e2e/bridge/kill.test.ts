@@ -105,12 +105,12 @@ describe("a server that is killed while it shows images of one protocol to the o
     await other.close();
   });
 
-  it(`shows each of them as any other server does, ${rounds} times`, async function () {
+  it(`shows each of them as any other server does, ${rounds} times or more`, async function () {
     this.timeout(300_000);
     const random = seededRandom(this);
     const outcomes = await Promise.all(registries.map(async (registry, lane) => await survive(registry, lane, random)));
     const cut = outcomes.reduce((sum, outcome) => sum + outcome, 0);
-    process.stderr.write(`      ${cut} of ${rounds} were cut off\n`);
+    process.stderr.write(`      ${cut} were cut off\n`);
     expect(cut, "most were at work when the server was killed").to.be.greaterThan(rounds / 3);
   });
 
@@ -119,7 +119,8 @@ describe("a server that is killed while it shows images of one protocol to the o
     const right = new Map<Subject, readonly string[]>();
     const client = registry.client();
     let cut = 0;
-    for (let round = 0; round < rounds / lanes; round++) {
+    // How long a pull takes changes with what else the machine does: it goes on until enough of them were cut off.
+    for (let round = 0; round < rounds / lanes || cut <= rounds / lanes / 3; round++) {
       const make = round % 2 === 0 ? pushedThroughV1 : pushedThroughV2;
       const subject = make(`killed/r${lane}-${round}`, random);
       await subject.push(other.client);

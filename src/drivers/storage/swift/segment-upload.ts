@@ -50,11 +50,10 @@ export class SegmentUpload implements PartUpload {
     const parts = this.#parts.toSorted((a, b) => a.part - b.part);
     const list = parts.map(({ path, size_bytes, etag }) => ({ path, size_bytes, etag }));
     const head = await this.#segments.publish(this.#key, this.#upload, list, size);
-    // Another write may have been faster: then nobody has these parts. What is soon to be moved is marked for that already.
-    if (head.upload === this.#upload && registryLayers.uploadOf(this.#key) !== undefined)
-      return { size, modified: head.modified };
-    if (head.upload === this.#upload) await this.#segments.unmark(this.#upload);
-    else await this.#segments.settle(this.#upload, [this.#key]);
+    // Another write may have been faster: then nobody has these parts.
+    if (head.upload !== this.#upload) await this.#segments.settle(this.#upload, [this.#key]);
+    // What is soon to be moved is marked for that already.
+    else if (registryLayers.uploadOf(this.#key) === undefined) await this.#segments.unmark(this.#upload);
     return { size, modified: head.modified };
   }
 

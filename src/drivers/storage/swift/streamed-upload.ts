@@ -172,7 +172,7 @@ class Parts {
     return this.#longest > 0 && this.#size > this.#small && this.#part.length > this.#small / 2;
   }
 
-  /** What is moved when it is whole is so soon at less cost as a list, and the server should not wait for it. */
+  /** What a client uploads is a list from a smaller size on: the server need not wait for it, and moves it without a copy. */
   get #small(): number {
     return this.#longest > 0 ? small / 2 : small;
   }
