@@ -39,9 +39,11 @@ export async function readPage(bucket: Bucket, { prefix, after, folded, limit }:
   ];
   const { text } = await bucket.ask({ method: "GET", query: queryOf(query) });
   const isEncoded = textOf(text, "EncodingType") === "url";
+  let last: string | undefined;
   const entries = elements(text, "Contents").flatMap((element): Entry[] => {
     const key = bucket.keyOf(keyOf(element, "Key", isEncoded));
-    // Some programs make objects that stand for folders; those are no keys.
+    last = key;
+    // Some programs make objects that stand for folders; those are no keys, but a page may end with one.
     if (key === undefined || key === "" || key.endsWith("/")) return [];
     const modified = new Date(textOf(element, "LastModified") ?? 0);
     return [{ key, size: Number(textOf(element, "Size")), modified }];
@@ -51,7 +53,7 @@ export async function readPage(bucket: Bucket, { prefix, after, folded, limit }:
     return key === "" || key === "/" ? [] : [key.slice(0, -1)];
   });
   const isTruncated = textOf(text, "IsTruncated") === "true";
-  return { entries, folders, next: isTruncated ? behind(entries.at(-1)?.key, folders.at(-1)) : undefined };
+  return { entries, folders, next: isTruncated ? behind(last, folders.at(-1)) : undefined };
 }
 
 /** Where the page goes on that comes behind one with this key and this folder as its last. */

@@ -102,6 +102,17 @@ describe("what s3 asks of a server", function () {
     }
   });
 
+  it("lists what is behind pages of objects that stand for folders", async () => {
+    const small = await openS3(s3Settings(server, bucket), { pageSize: 2 });
+    for (const name of ["a/x", "b/", "c/", "d/", "e/", "f/y"]) {
+      await server.client().putObject(bucket, `registry/marked/${name}`, "");
+    }
+    const keys: string[] = [];
+    for await (const { key } of small.list("marked")) if (keys.push(key) > 2) break;
+    expect(keys).to.deep.equal(["marked/a/x", "marked/f/y"]);
+    await small.close();
+  });
+
   it("asks for a folder that belongs before the names of a page and stands behind it, once", async () => {
     const small = await openS3(s3Settings(server, bucket, proxy.port), { pageSize: 4 });
     const names = ["1", "1-a", "1-b", "1.0", "1.0-rc", "1.0.1", "1.0.2", "1.1", "10", "2-x", "2.0", "2.1", "2.2", "2.3", "3"]; // prettier-ignore
