@@ -25,6 +25,14 @@ export interface Listed {
   readonly hash: string;
 }
 
+/** One page of a listing. */
+export interface Listing {
+  readonly objects: readonly Listed[];
+  readonly folders: readonly string[];
+  /** Nothing comes behind it. */
+  readonly isLast: boolean;
+}
+
 /** What a PUT has beside its key. */
 export interface Put {
   readonly body?: Buffer | Renewable;
@@ -128,7 +136,7 @@ export class Container {
   }
 
   /** One page of a listing; undefined when there is no such container. */
-  async list(request: PageRequest): Promise<{ readonly objects: Listed[]; readonly folders: string[] } | undefined> {
+  async list(request: PageRequest): Promise<Listing | undefined> {
     const { prefix, after, folded, limit } = request;
     const query = {
       format: "json",
@@ -139,8 +147,10 @@ export class Container {
     };
     const ask = { method: "GET", path: this.path(), query, subject: `the container ${this.name}` } as const;
     try {
-      const { text } = await this.#requests.ask(ask);
-      return this.#entries(text === "" ? [] : listing.parse(JSON.parse(text)));
+      const { headers, text } = await this.#requests.ask(ask);
+      const items = text === "" ? [] : listing.parse(JSON.parse(text));
+      const isLast = items.length === 0 || (items.length < limit && fillsPages(headers));
+      return { ...this.#entries(items), isLast };
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw this.#requests.failure(error, ask);
@@ -171,6 +181,11 @@ export class Container {
     }
     return { objects, folders };
   }
+}
+
+/** Swift alone lists as many as there are up to the limit. Ceph's gateway may stop before it, and says nothing of that. */
+function fillsPages(headers: IncomingHttpHeaders): boolean {
+  return Number(headers["x-timestamp"]) > 0 && headers["x-container-bytes-used-actual"] === undefined;
 }
 
 /** Yields `source`, and the last of it when it has ended. */

@@ -105,13 +105,12 @@ export class SwiftObjects implements ObjectBucket {
   async page(request: PageRequest): Promise<Page> {
     const page = await this.#objects.list(request);
     if (page === undefined) await this.#objects.create();
-    const { objects, folders } = page ?? { objects: [], folders: [] };
+    const { objects, folders, isLast } = page ?? { objects: [], folders: [], isLast: true };
     const named = objects.filter(({ key }) => key !== "" && !key.endsWith("/"));
-    const isFull = objects.length + folders.length >= request.limit;
     return {
       entries: request.folded ? named : await this.#sized(named),
       folders: folders.filter((name) => name !== ""),
-      next: isFull ? behind(objects.at(-1)?.key, folders.at(-1)) : undefined,
+      next: isLast ? undefined : behind(objects.at(-1)?.key, folders.at(-1)),
     };
   }
 

@@ -162,7 +162,7 @@ export class Segments {
         const isGone = (await this.container.list({ prefix: `parts/${upload}/`, after: "", folded: false, limit: 1 }))?.objects.length === 0; // prettier-ignore
         if (isGone) removed++;
       }
-      after = page?.objects.length === pageSize ? page.objects.at(-1)?.key : undefined;
+      after = page?.isLast === false ? page.objects.at(-1)?.key : undefined;
     }
     return removed;
   }
@@ -174,7 +174,7 @@ export class Segments {
       for (const { key, size, hash } of page?.objects ?? []) {
         parts.push({ path: decodeURIComponent(this.container.path(key)), size_bytes: size, etag: hash });
       }
-      after = page?.objects.length === pageSize ? page.objects.at(-1)?.key : undefined;
+      after = page?.isLast === false ? page.objects.at(-1)?.key : undefined;
     }
     return parts;
   }
