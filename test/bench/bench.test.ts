@@ -60,7 +60,7 @@ describe("a measurement", () => {
 
   it("runs every workload, and leaves nothing", async function () {
     needs(this, "docker-registry", "nginx");
-    this.timeout(120_000);
+    this.timeout(300_000);
     const output = await measure(groups(quick).filter(({ store }) => !store));
     expect(output).to.include("| manifest GET by tag, 32 clients").and.match(headingWith("docker-registry"));
   });
@@ -69,7 +69,7 @@ describe("a measurement", () => {
     const all = groups(quick).filter(({ store }) => store);
     needs(this, "radosgw", "nginx", "swift-proxy-server", "curl");
     needsPython(this, "keystone", "glance");
-    this.timeout(240_000);
+    this.timeout(600_000);
     const output = await measure(all, "--only", all.map(({ name }) => name).join(","));
     expect(output).to.match(headingWith("the minio client")).and.match(headingWith("curl"));
   });
@@ -87,7 +87,7 @@ describe("a measurement", () => {
   });
 
   it("stops what it started when it is interrupted", async function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const program = bench("--peer", "none", "--only", "manifest-get-tag,blob-head");
     const url = await until("the registry", async () => {
       const path = (await readdir(folder, { recursive: true })).find((name) => name.endsWith("config.yml"));

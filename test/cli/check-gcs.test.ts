@@ -12,7 +12,7 @@ import { keysOf } from "../support/storage-content.ts";
 const everything: readonly Permission[] = ["get", "list", "create", "delete"];
 
 describe("registryctl check of storage gcs", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const atEnd = endOfSuite();
   let server: GoogleServer;
   let account: ServiceAccount;

@@ -13,7 +13,7 @@ import { s3Settings } from "../support/s3-server.ts";
 const everything = ["s3:PutObject", "s3:GetObject", "s3:ListBucket", "s3:DeleteObject"];
 
 describe("registryctl check of storage s3", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let server: RadosGateway;
   let cwd = "";
   let bucket = "";

@@ -6,7 +6,7 @@ import { fingerprints, oldStore, writeStore, type OldStore } from "../support/ol
 import { removeFolder, temporaryFolder } from "../support/program.ts";
 
 describe("registryctl copy", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let cwd: string;
   let store: OldStore;
   beforeEach(async () => {

@@ -75,7 +75,7 @@ tokens: { storage: local, storage_path: ${cwd}/data, standalone: false }
     });
 
     it("is right in every combination of options", async function () {
-      this.timeout(180_000);
+      this.timeout(300_000);
       const all = variants(certificate, passwords);
       for (const variant of all) {
         const text = await generated("gen-apache", "config.yml", variant, cwd);

@@ -113,7 +113,7 @@ root: { storage: local, storage_path: ${cwd}/data, nginx_x_accel_redirect: /v1 }
     });
 
     it("is right in every combination of options", async function () {
-      this.timeout(120_000);
+      this.timeout(300_000);
       const all = variants(certificate, passwords);
       for (const variant of all) {
         const text = await generated("gen-nginx", "config.yml", variant, cwd);

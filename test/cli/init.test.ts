@@ -268,7 +268,7 @@ describe("registryctl init", () => {
   }
 
   describe("in a real terminal", function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     let session: TerminalSession | undefined;
     before(function () {
       needs(this, "tmux");

@@ -26,7 +26,7 @@ interface Report {
 }
 
 describe("registryctl inspect", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let registry: InheritedRegistry;
   let cwd: string;
   let server: RegistryServer;

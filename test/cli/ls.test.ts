@@ -24,7 +24,7 @@ interface Tags {
 }
 
 describe("registryctl ls", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let registry: InheritedRegistry;
   let cwd: string;
   let server: RegistryServer;

@@ -13,7 +13,7 @@ const run = promisify(execFile);
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
 describe("registryctl as an installed package", function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
   let folder: string;
   let cwd: string;
   let env: NodeJS.ProcessEnv;

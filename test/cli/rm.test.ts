@@ -9,7 +9,7 @@ import { TerminalSession } from "../support/terminal.ts";
 import { smallChain } from "../support/v1-images.ts";
 
 describe("registryctl rm", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let registry: InheritedRegistry;
   let cwd: string;
   let server: RegistryServer;

@@ -11,7 +11,7 @@ import { TerminalSession } from "../support/terminal.ts";
 import { V1Client } from "../support/v1-client.ts";
 
 describe("registryctl serve", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let cwd: string;
   beforeEach(async () => {
     cwd = await temporaryFolder();
@@ -53,7 +53,7 @@ describe("registryctl serve", function () {
 
   it("says once what the configuration is warned of, with several workers too", async () => {
     const server = start("--flavor", "prod", "--port", "0", "--workers", "2");
-    await server.ready("the registry", () => (server.output.match(/listening on/g)?.length ?? 0) === 2, 30);
+    await server.ready("the registry", () => (server.output.match(/listening on/g)?.length ?? 0) === 2);
     expect(await server.stop("SIGINT")).to.equal(0);
     const warnings = server.output.match(/^warning: .*/gm) ?? [];
     expect(warnings.map((line) => /\w+_\w+(?=: )/.exec(line)?.[0])).to.have.members([

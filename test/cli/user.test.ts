@@ -11,7 +11,7 @@ const ann = "ann:$2y$10$Zm8n1T7gWcB0k2eR5tYuIuV9qLx3yNhJpKdS4fA6sDfGhJkL1zXcV";
 const bob = "bob:$apr1$QsBbLAKl$EWCaQlkCqPDf7pdgzAPCR1";
 
 describe("registryctl user", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let cwd: string;
   beforeEach(async () => {
     cwd = await temporaryFolder();

@@ -14,7 +14,7 @@ import { expectSamePulled, pushVariedImages } from "../support/varied-images.ts"
 const old = [oldStore("0.6.9", 1), oldStore("0.9.1", 3)];
 
 describe("copying a store from cloud to cloud", function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
   let folder: string;
   let config: string;
   const atEnd = endOfSuite();

@@ -16,7 +16,7 @@ import { smallChain } from "../support/v1-images.ts";
 const other = fileURLToPath(new URL("../../bin/registryctl.js", import.meta.url));
 
 describe("a driver by others, the one of docs/drivers.md", function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   let project: DriverProject;
   let redis: RedisServer;
   let url: string;
@@ -60,7 +60,7 @@ describe("a driver by others, the one of docs/drivers.md", function () {
     });
     try {
       const ready = async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok;
-      await server.ready("the registry", ready, 40);
+      await server.ready("the registry", ready);
       await work();
     } finally {
       await server.stop();

@@ -11,7 +11,7 @@ import { startRegistry } from "../support/registry-server.ts";
 import { smallChain } from "../support/v1-images.ts";
 
 describe("mirrors for clients of the other protocol", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const atEnd = endOfSuite();
   const ofV1 = mirroredRegistry("v1");
   let tools: ContainerTools;

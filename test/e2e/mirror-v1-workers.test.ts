@@ -7,7 +7,7 @@ import { startRegistry, type RegistryServer } from "../support/registry-server.t
 import { imageOf, smallChain, tarOf } from "../support/v1-images.ts";
 
 describe("a mirror of a V1 registry with two workers", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let source: RegistryServer;
   let upstream: FaultyUpstream;
   let mirror: RegistryProcess;

@@ -9,7 +9,7 @@ import { RegistryProcess } from "../support/registry-process.ts";
 import { startRegistry, type RegistryServer } from "../support/registry-server.ts";
 
 describe("a mirror of two workers", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let source: RegistryServer;
   let upstream: FaultyUpstream;
   let mirror: RegistryProcess;

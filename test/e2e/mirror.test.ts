@@ -15,7 +15,7 @@ import { RegistryProcess } from "../support/registry-process.ts";
 import { TokenServer } from "../support/token-server.ts";
 
 describe("a mirror of docker-registry with tokens", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const atEnd = endOfSuite();
   let tokens: TokenServer;
   let upstream: FaultyUpstream;

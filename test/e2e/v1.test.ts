@@ -7,7 +7,7 @@ import { imageOf, smallChain, tarOf } from "../support/v1-images.ts";
 describe("V1 against the running server", () => {
   let registry: RegistryProcess;
   before(async function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     registry = await RegistryProcess.start();
   });
   after(async () => {
@@ -15,7 +15,7 @@ describe("V1 against the running server", () => {
   });
 
   it("serves 64 clients that push and pull at the same time, some of them the same image", async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     const shared = await smallChain(3, 100_000);
     await registry.client().push("foobar/first", "v1", await smallChain(2, 50_000));
     await Promise.all(

@@ -79,7 +79,7 @@ describe("what workers tell each other", () => {
 });
 
 describe("workers of a server", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let program: Program;
   let port: number;
   let folder: string;
@@ -104,7 +104,7 @@ describe("workers of a server", function () {
       env: { ...process.env, REGISTRYCTL_TEST_CLAIM: folder },
     });
     const listening = () => server.output.split('"msg":"listening on').length > workers;
-    return await server.ready("the server", listening, 40);
+    return await server.ready("the server", listening);
   }
 
   /** Connects until each of `count` workers has a connection. */

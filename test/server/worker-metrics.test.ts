@@ -59,7 +59,7 @@ describe("metrics of workers", () => {
   });
 
   describe("of a server", function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     let server: RegistryProcess;
     let url: string;
 

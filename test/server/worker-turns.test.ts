@@ -116,7 +116,7 @@ describe("turns of workers", () => {
 });
 
 describe("V1 with two workers", function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   let registry: RegistryProcess;
   before(async () => {
     registry = await RegistryProcess.start(["workers: 2"]);

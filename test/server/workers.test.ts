@@ -6,7 +6,7 @@ import { RawConnection } from "../support/raw-connection.ts";
 const script = new URL("../support/serving.ts", import.meta.url);
 
 describe("runServer", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const programs: Program[] = [];
   let port: number;
 
@@ -29,7 +29,7 @@ describe("runServer", function () {
   const count = (program: Program, text: string): number => program.output.split(text).length - 1;
 
   async function serving(program: Program, workers: number): Promise<void> {
-    await program.ready("the server", () => count(program, '"msg":"listening on') >= workers, 30);
+    await program.ready("the server", () => count(program, '"msg":"listening on') >= workers);
     await until("the address", () => program.output.includes(`serving http://127.0.0.1:${port}\n`));
   }
 
@@ -111,7 +111,7 @@ describe("runServer", function () {
 
   it("can be stopped while the app is still being created", async () => {
     const program = start(2, { fault: "hang" });
-    await program.ready("the app", () => program.output.includes("app hangs"), 30);
+    await program.ready("the app", () => program.output.includes("app hangs"));
     program.child.kill("SIGTERM");
     expect(await program.exited).to.equal(0);
     expect(count(program, "ended with 0")).to.equal(2);

@@ -40,7 +40,7 @@ export function describeRegistryInBucket(
   { more, redirects = true, large = true }: BucketKind = {},
 ): void {
   describe(name, function () {
-    this.timeout(300_000);
+    this.timeout(600_000);
     let stage: BucketStage;
     let registry: RegistryProcess;
     const atEnd = endOfSuite();

@@ -17,7 +17,7 @@ export function describeClient(
 ): void {
   for (const front of fronts) {
     describe(`${title} ${front.name}`, function () {
-      this.timeout(60_000);
+      this.timeout(180_000);
       let stage: Stage | undefined;
       const atEnd = endOfSuite();
       before(async function () {

@@ -53,7 +53,7 @@ address = "${folder}/ttrpc.sock"
     const daemon = new Program("unshare", ["--mount", "containerd", "-c", join(folder, "config.toml")]);
     const started = new Containerd(folder, daemon);
     try {
-      await daemon.ready("containerd", async () => await started.ctr("default", "version"), 30);
+      await daemon.ready("containerd", async () => await started.ctr("default", "version"));
     } catch (error) {
       await started.stop();
       throw error;

@@ -148,7 +148,7 @@ class Place {
     await writeFile(this.configFile, `dev: { ${flavor.join(", ")} }\n`);
     const program = new Program(process.execPath, [bin, "serve", "--config", this.configFile]);
     this.programs.push(program);
-    await program.ready("the registry", async () => await answers({ port, ...more }), 30);
+    await program.ready("the registry", async () => await answers({ port, ...more }));
     return { port };
   }
 

@@ -1,7 +1,8 @@
 import { spawn, type ChildProcess } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -19,18 +20,25 @@ export async function removeFolder(path: string | undefined): Promise<void> {
   if (path !== undefined) await rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
 }
 
-/** A TCP port of 127.0.0.1 that was free a moment ago. */
+/**
+ * A TCP port of 127.0.0.1 that was free a moment ago. The system gives those of this range to nobody who does not ask for
+ * them: so it is free yet when a program listens that is started on it, or started again.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
+  const port = randomInt(20_000, 32_768);
+  const server = createServer().listen(port, "127.0.0.1");
+  try {
+    await once(server, "listening");
+  } catch {
+    return await freePort();
+  }
   server.close();
   await once(server, "close");
   return port;
 }
 
 /** Waits until `condition` answers something truthy; fails with `what` after `seconds`. */
-export async function until<T>(what: string, condition: () => Promise<T> | T, seconds = 15): Promise<NonNullable<T>> {
+export async function until<T>(what: string, condition: () => Promise<T> | T, seconds = 45): Promise<NonNullable<T>> {
   const deadline = Date.now() + seconds * 1000;
   let last: unknown;
   for (;;) {
@@ -71,7 +79,13 @@ export class Program {
     }
     this.exited = new Promise((resolve) => {
       this.child.once("exit", (code, signal) => {
-        resolve(signal ?? code ?? 0);
+        const end = (): void => {
+          clearTimeout(timer);
+          resolve(signal ?? code ?? 0);
+        };
+        // What it printed last may come after its end; a program that it started may hold the pipes for ever.
+        const timer = setTimeout(end, 5_000);
+        this.child.once("close", end);
       });
       this.child.once("error", (error) => {
         this.output += error.message;
@@ -85,7 +99,7 @@ export class Program {
   }
 
   /** Waits for `ready`; fails with the program's output if it ends before. */
-  async ready(what: string, ready: () => unknown, seconds = 15): Promise<this> {
+  async ready(what: string, ready: () => unknown, seconds?: number): Promise<this> {
     try {
       await until(
         what,
@@ -104,7 +118,7 @@ export class Program {
 
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<number | NodeJS.Signals> {
     if (this.running) this.child.kill(signal);
-    const timer = setTimeout(() => this.child.kill("SIGKILL"), 10_000);
+    const timer = setTimeout(() => this.child.kill("SIGKILL"), 30_000);
     const result = await this.exited;
     clearTimeout(timer);
     return result;

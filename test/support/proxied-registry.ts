@@ -28,7 +28,7 @@ export interface ProxyKind {
 /** Everything that must work through a generated proxy, with a real registry behind it. */
 export function behavesBehind(kind: ProxyKind): void {
   describe(`a registry behind ${kind.name}`, function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     let folder: string;
     let certificate: Certificate;
     let passwords: string;
@@ -198,7 +198,7 @@ export function behavesBehind(kind: ProxyKind): void {
     });
 
     it("passes a chunked upload of 300 MB on while it comes, without keeping any of it", async function () {
-      this.timeout(180_000);
+      this.timeout(300_000);
       await registry("stream", "debug: false");
       const client = trusting(await proxy("stream", ...tls()));
       const data = join(folder, "data");

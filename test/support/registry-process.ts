@@ -72,7 +72,7 @@ export class RegistryProcess {
         LOOP_MONITOR_FILE: join(this.folder, "loop-delay"),
       },
     });
-    await this.#program.ready("registryctl", async () => (await fetch(`${this.url}/readyz`)).ok, 30);
+    await this.#program.ready("registryctl", async () => (await fetch(`${this.url}/readyz`)).ok);
     // Its clients only see that they are cut off.
     void this.#program.exited.then((code) => {
       if (typeof code === "number" && code > 0) process.stderr.write(`registryctl ended:\n${this.output.slice(-2000)}`);

@@ -35,7 +35,7 @@ export function describeStorage(
   conformance: Conformance = {},
 ): void {
   describe(`${name} is a storage driver`, function () {
-    this.timeout(conformance.timeout ?? 60_000);
+    this.timeout(conformance.timeout ?? 180_000);
     let opened: StorageDriver | undefined;
     let areas = 0;
     const subject: Subject = {

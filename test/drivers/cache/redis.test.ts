@@ -21,7 +21,7 @@ describeCache("redis", async (context) => {
 });
 
 describe("a Redis cache", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const opened: Cache[] = [];
   const messages: string[] = [];
   let server: RedisServer;

@@ -175,7 +175,7 @@ describe("cached storage", () => {
   });
 
   describe("of three servers that share a store and a Redis", function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const keys = ["images/a", "images/b", "images/c"] as const;
     let server: RedisServer;
     let caches: Cache[] = [];

@@ -26,7 +26,7 @@ function replay(output: string, lane: string, before: Content): { readonly done:
 }
 
 describe("local storage whose process is killed", function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
 
   it("has all that was acknowledged, nothing by halves, and no leftovers", async function () {
     const random = seededRandom(this);

@@ -71,7 +71,7 @@ describe("what killed processes leave in a local store", () => {
   });
 
   it("is not what a process that runs is still writing, whoever starts", async function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const store = await openLocal(root);
     const sibling = async (): Promise<void> => {
       const program = new Program(process.execPath, [...compiled(opener), root]);

@@ -12,7 +12,7 @@ import { randomFrom, seededRandom, type Random } from "../../support/random.ts";
 const mebibyte = 1_048_576;
 
 describe("longBody", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let server: Server;
   let agent: Agent;
   let sockets: Socket[];

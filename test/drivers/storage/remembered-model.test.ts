@@ -255,7 +255,7 @@ async function namesIn(driver: StorageDriver, prefix: string): Promise<readonly 
 }
 
 describe("two processes that remember one store, used by many at the same time", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const shows = async (context: Context, memory: Memory): Promise<void> => {
     const crowd = new Crowd(seededRandom(context), memory);
     await crowd.run(600);

@@ -128,7 +128,7 @@ async function pushBackwards(client: V1Client): Promise<void> {
 }
 
 describe("the digest of an image that was pushed through V1", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   for (const storage of ["memory", "local"] as const) {
     for (const [order, push] of orders) {
       it(`is the same on every machine, pushed ${order}, in ${storage} storage`, async () => {
@@ -150,7 +150,7 @@ describe("the digest of an image that was pushed through V1", function () {
 });
 
 describe("skopeo's view of an image that was pushed through V1", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let registry: FrontedRegistry;
   let folder: string;
   before(async function () {

@@ -95,7 +95,7 @@ describe("a server that is killed while it shows images of one protocol to the o
   /** One that nobody kills, to tell what is right. */
   let other: RegistryServer;
   before(async function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     needs(this, "xz", "zstd");
     other = await startRegistry();
     for (let lane = 0; lane < lanes; lane++) registries.push(await RegistryProcess.start());
@@ -106,7 +106,7 @@ describe("a server that is killed while it shows images of one protocol to the o
   });
 
   it(`shows each of them as any other server does, ${rounds} times or more`, async function () {
-    this.timeout(300_000);
+    this.timeout(600_000);
     const random = seededRandom(this);
     const outcomes = await Promise.all(registries.map(async (registry, lane) => await survive(registry, lane, random)));
     const cut = outcomes.reduce((sum, outcome) => sum + outcome, 0);

@@ -38,7 +38,7 @@ const samples = [
 ] as const;
 
 describe("images of V1 on their way through clients of today", function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   let registry: FrontedRegistry;
   let tools: ContainerTools;
   let engine: DockerEngine;

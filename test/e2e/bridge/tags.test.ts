@@ -8,7 +8,7 @@ import { writeImage } from "../../support/image-layout.ts";
 import { smallChain } from "../../support/v1-images.ts";
 
 describe("tags that clients of both protocols push and delete", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let registry: FrontedRegistry;
   let tools: ContainerTools;
   /** The digest of what `pushNew` pushes. */

@@ -19,7 +19,7 @@ interface Pulled {
 }
 
 describe("images of today's clients, pulled by clients of V1", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let registry: FrontedRegistry;
   let tools: ContainerTools;
   const atEnd = endOfSuite();

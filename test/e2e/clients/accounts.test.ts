@@ -48,7 +48,7 @@ const kinds: readonly Kind[] = [
 
 for (const kind of kinds) {
   describe(`clients ${kind.name}`, function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     const atEnd = endOfSuite();
     let registry: RegistryProcess;
     let tools: ContainerTools;

@@ -19,7 +19,7 @@ const size = 64 * mebibyte;
 const monitor = fileURLToPath(new URL("../../support/peak-memory.js", import.meta.url));
 
 describe("memory of a copy", function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
   let folder: string;
   const atEnd = endOfSuite();
 

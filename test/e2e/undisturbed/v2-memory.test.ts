@@ -52,7 +52,7 @@ class Pace {
 }
 
 describe("memory of a server", function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
   let registry: RegistryProcess;
   let agent: Agent;
   before(async () => {

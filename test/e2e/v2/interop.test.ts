@@ -206,7 +206,7 @@ function references({ bytes }: ModelManifest): readonly string[] {
 }
 
 describe("a store shared with docker-registry 2.8", function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   let store: string;
   let folder: string;
   const closers: (() => Promise<void>)[] = [];

@@ -131,7 +131,7 @@ async function resume(
 describe("a server that is killed at any moment of pushes through V2", () => {
   const registries: RegistryProcess[] = [];
   before(async function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     for (let lane = 0; lane < lanes; lane++) registries.push(await RegistryProcess.start());
   });
   after(async () => {

@@ -11,7 +11,7 @@ const manifestOf = (text: string, config?: object): Buffer =>
   Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: imageType, layers: [], annotations: { text }, config }));
 
 describe("two servers on one folder", function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   const registries: RegistryProcess[] = [];
   afterEach(async () => {
     for (const registry of registries.splice(0).reverse()) await registry.remove();

@@ -13,7 +13,7 @@ const manifestOf = (fields: object): Buffer =>
   Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: imageType, layers: [], ...fields }));
 
 describe("two workers on one store", function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   let registry: RegistryProcess;
   let client: V1Client;
   before(async () => {

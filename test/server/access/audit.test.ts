@@ -10,7 +10,7 @@ import { startRegistry, type RegistryServer } from "../../support/registry-serve
 import { smallChain } from "../../support/v1-images.ts";
 
 describe("the audit log", function () {
-  this.timeout(30_000);
+  this.timeout(180_000);
   let folder: string;
   const servers: RegistryServer[] = [];
   before(async () => {

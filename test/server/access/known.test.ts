@@ -20,7 +20,7 @@ import { basic } from "../../support/guarded-registry.ts";
 import { removeFolder, temporaryFolder, until } from "../../support/program.ts";
 
 describe("who is known at once", function () {
-  this.timeout(20_000);
+  this.timeout(180_000);
   let folder: string;
   let driver: StorageDriver;
   let accounts: Accounts;

@@ -138,7 +138,7 @@ function isAllowed(who: Identity, { route, need }: Row): boolean {
 }
 
 describe("access to every endpoint", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let server: GuardedRegistry;
   let place: Place;
   let pushed: V1Image;

@@ -18,7 +18,7 @@ interface Way {
 const longestLife = 1200;
 
 describe("what others send in our place", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let google: GoogleServer | undefined;
   after(async () => {
     await google?.stop();

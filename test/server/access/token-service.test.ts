@@ -143,16 +143,16 @@ describe("the token service", () => {
     const { access_token: token } = given(await get("scope=repository:team/none:pull", basic("ann")));
     expect(await statusOf(token)).to.equal(404);
     await writeFile(join(folder, "users"), `ann:${await hashed("another secret", 4)}\n${users[1] ?? ""}`);
-    await until("the token to end", async () => (await statusOf(token)) === 401, 20);
+    await until("the token to end", async () => (await statusOf(token)) === 401);
     await writeFile(join(folder, "users"), users.join(""));
-    await until("the token to be good again", async () => (await statusOf(token)) === 404, 20);
+    await until("the token to be good again", async () => (await statusOf(token)) === 404);
   });
 
   it("ends the tokens of an account that is removed", async () => {
     const { access_token: token } = given(await get("scope=repository:team/none:pull", basic("ann")));
     expect(await statusOf(token)).to.equal(404);
     await writeFile(join(folder, "users"), users[1] ?? "");
-    await until("the token to end", async () => (await statusOf(token)) === 401, 20);
+    await until("the token to end", async () => (await statusOf(token)) === 401);
     await writeFile(join(folder, "users"), users.join(""));
   }).timeout(30_000);
 });

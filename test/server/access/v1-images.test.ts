@@ -8,7 +8,7 @@ import { describedImage, smallChain } from "../../support/v1-images.ts";
 import type { Answer, V1Client, V1Image } from "../../support/v1-client.ts";
 
 describe("images of V1 that belong to somebody", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let server: GuardedRegistry;
   let ann: V1Client;
   let bob: V1Client;

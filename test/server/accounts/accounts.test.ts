@@ -17,7 +17,7 @@ import { removeFolder, temporaryFolder, until } from "../../support/program.ts";
 const here = "127.0.0.1";
 
 describe("accounts", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let folder: string;
   let driver: StorageDriver;
   let accounts: Accounts;

@@ -6,7 +6,7 @@ import { until } from "../../support/program.ts";
 const asker = { lane: "127.0.0.1", isKnown: false };
 
 describe("the thread that hashes passwords", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let hashing: Hashing;
   afterEach(async () => {
     await hashing.close();

@@ -6,7 +6,7 @@ import { removeFolder, temporaryFolder, until } from "../../support/program.ts";
 import { RegistryProcess } from "../../support/registry-process.ts";
 
 describe("accounts of a server of two workers", function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   let folder: string;
   let users: string;
   let registry: RegistryProcess;

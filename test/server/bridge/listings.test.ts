@@ -7,7 +7,7 @@ import { smallChain } from "../../support/v1-images.ts";
 import type { V1Image } from "../../support/v1-client.ts";
 
 describe("lists of what both protocols have", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let folder: string;
   let server: RegistryServer;
   let image: V1Image;

@@ -9,7 +9,7 @@ import { startRegistry, type RegistryServer } from "../../support/registry-serve
 import { smallChain } from "../../support/v1-images.ts";
 
 describe("skopeo and a V1 client at one registry", function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   let folder: string;
   let server: RegistryServer;
 

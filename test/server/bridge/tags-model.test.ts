@@ -17,7 +17,7 @@ interface Sample extends ModelImage {
 
 for (const storage of ["memory", "local"] as const) {
   describe(`one namespace of tags for both protocols, in ${storage} storage`, function () {
-    this.timeout(180_000);
+    this.timeout(300_000);
     const server = registryForEach(storage);
 
     const json = async (path: string) => {

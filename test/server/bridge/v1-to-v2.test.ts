@@ -18,7 +18,7 @@ const sha256 = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex
 
 for (const storage of ["memory", "local"] as const) {
   describe(`images pushed through V1, pulled through V2, in ${storage} storage`, function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const server = registryForEach(storage);
     const manifest = async (name: string, reference: string) =>
       await server.client.send("GET", `/v2/${name}/manifests/${reference}`);
@@ -159,7 +159,7 @@ for (const storage of ["memory", "local"] as const) {
 }
 
 describe("an old store, pulled from through V2", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const server = registryForEach("local");
   const id = (letter: string) => letter.repeat(64);
   const write = async (path: string, content: string | Buffer) => {

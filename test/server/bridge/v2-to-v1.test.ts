@@ -16,7 +16,7 @@ const layers = [sampleLayer("one"), sampleLayer("two"), sampleLayer("three")];
 
 for (const storage of ["memory", "local"] as const) {
   describe(`images pushed through V2, pulled through V1, in ${storage} storage`, function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const server = registryForEach(storage);
     const get = async (path: string, status = 200) => (await server.client.expect([status], "GET", path)).body;
     const tagsOf = async (name: string) => unpack(await get(`/v1/repositories/${name}/tags`));
@@ -231,7 +231,7 @@ for (const storage of ["memory", "local"] as const) {
 }
 
 describe("images of several platforms, pulled through V1", function () {
-  this.timeout(30_000);
+  this.timeout(180_000);
 
   it("are those of the platform that is configured", async () => {
     const server = await startRegistry({ v1_platform: "linux/arm/v7" });

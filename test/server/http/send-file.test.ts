@@ -13,7 +13,7 @@ import { RawConnection } from "../../support/raw-connection.ts";
 const mebibyte = 1024 * 1024;
 
 describe("sendObject of a file", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let folder: string;
   let server: KoaServer;
   let outcomes: unknown[];

@@ -13,7 +13,7 @@ import { rejection, repeated } from "../../support/storage-content.ts";
 import { TcpProxy } from "../../support/tcp-proxy.ts";
 
 describe("a copy that is stopped", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const atEnd = endOfSuite();
   const over = registryCores();
 

@@ -24,7 +24,7 @@ const old = oldStore("0.7.1", 3);
 const name = parseOciName("team/app");
 
 describe("a copy between stores", function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   const over = registryCores();
   const analysis = new LayerAnalysis();
   after(async () => {

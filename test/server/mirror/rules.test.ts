@@ -18,7 +18,7 @@ const denied = [
 const userAgent = "tests";
 
 describe("a mirror with rules", function () {
-  this.timeout(30_000);
+  this.timeout(180_000);
   let folder: string;
   let source: RegistryServer;
   let upstream: FaultyUpstream;

@@ -108,7 +108,7 @@ describe("the V2 core over storage that fails", () => {
 
   for (const when of ["before", "after"] as const) {
     it(`loses no manifest or tag and serves nothing half, whichever call fails ${when} its effect`, async function () {
-      this.timeout(60_000);
+      this.timeout(180_000);
       const counting = failing(openMemory(), { nth: Infinity, when });
       await work(over(counting), nothing());
       expect(counting.calls).to.be.greaterThan(80);

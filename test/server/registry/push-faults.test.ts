@@ -67,7 +67,7 @@ describe("the V1 core over storage that fails", () => {
 
   for (const when of ["before", "after"] as const) {
     it(`loses nothing acknowledged and serves nothing half, whichever call fails ${when} its effect`, async function () {
-      this.timeout(60_000);
+      this.timeout(180_000);
       const counting = failing(openMemory(), { nth: Infinity, when });
       await push(over(counting), []);
       expect(counting.calls).to.be.greaterThan(30);

@@ -81,7 +81,7 @@ const nothing = (): Acknowledged => ({ blobs: [], deleted: [] });
 describe("uploads over storage that fails", () => {
   for (const when of ["before", "after"] as const) {
     it(`lose nothing acknowledged and keep nothing half, whichever call fails ${when} its effect`, async function () {
-      this.timeout(60_000);
+      this.timeout(180_000);
       const counting = failing(openMemory(), { nth: Infinity, when });
       await pushAll(blobCore(counting), nothing());
       expect(counting.calls).to.be.greaterThan(50);

@@ -182,7 +182,7 @@ describe("uploads whose bodies go into one object", () => {
 
   for (const when of ["before", "after"] as const) {
     it(`are finished in the end, in this process or another, after any call has failed ${when} its effect`, async function () {
-      this.timeout(60_000);
+      this.timeout(180_000);
       for (let nth = 1, reached = true; reached; nth++) {
         const text = `hello ${when} ${nth}`;
         const faulty = failing(driver, { nth, when });

@@ -138,7 +138,7 @@ describe("V2 uploads of any shape", () => {
 
   for (const [kind, open] of Object.entries(stores)) {
     it(`end in the bytes that were sent, over ${kind} storage`, async function () {
-      this.timeout(60_000);
+      this.timeout(180_000);
       const random = seededRandom(this);
       const folder = await temporaryFolder();
       opened.push({

@@ -73,7 +73,7 @@ const variants: Readonly<Record<string, string>> = {
 };
 
 describe("V2 hot answers", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let hot: RegistryServer;
   let plain: RegistryServer;
   let signed: RegistryServer;

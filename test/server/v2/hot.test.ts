@@ -265,7 +265,7 @@ describe("V2 hot answers of a registry", () => {
   });
 
   it("never show a tag as it was before an acknowledged push", async function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const random = seededRandom(this);
     const pushed = await manifests(8);
     const order = pushed.map((manifest) => digestOf(JSON.stringify(manifest)));

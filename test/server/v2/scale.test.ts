@@ -28,7 +28,7 @@ const repositories = [
 ].sort();
 
 describe("a registry of 10,000 tags and 5,000 repositories", function () {
-  this.timeout(240_000);
+  this.timeout(600_000);
   let registry: RegistryProcess;
   let client: V1Client;
 

@@ -149,7 +149,7 @@ describe("elliptics with two groups", () => {
 });
 
 describe("elliptics when a server misbehaves", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const stage = ellipticsStage({ layout: "one" });
 
   it("matches answers that come in another order, each behind every byte in a packet of its own", async () => {

@@ -13,7 +13,7 @@ const rounds = 100;
 const block = Buffer.alloc(65_536, "fuzz ");
 
 describe("elliptics among servers that answer anything", function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
 
   for (const layout of ["one", "three"] as const) {
     it(`fails or works, and goes on, in a cluster of the layout "${layout}"`, async function () {

@@ -15,7 +15,7 @@ import { TcpProxy } from "../../../support/tcp-proxy.ts";
 
 const mebibyte = 1_048_576;
 const block = Buffer.alloc(65_536, "failures ");
-const tuning = { delay: 1, idle: 5_000 };
+const tuning = { delay: 1, idle: 30_000 };
 
 describeBucketFailures("gcs with HMAC keys", async (context, atEnd) => {
   const server = await GoogleGate.start(context);
@@ -48,7 +48,7 @@ describeBucketFailures("gcs with a service account", async (_context, atEnd) => 
 });
 
 describe("gcs with HMAC keys", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const atEnd = endOfSuite();
   let server: GoogleGate;
   let bucket = "";
@@ -104,7 +104,7 @@ describe("gcs with HMAC keys", function () {
 });
 
 describe("gcs with tokens", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const atEnd = endOfSuite();
   let server: GoogleServer;
   let account: ServiceAccount;

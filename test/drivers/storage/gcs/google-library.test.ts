@@ -12,7 +12,7 @@ const mebibyte = 1_048_576;
 const block = Buffer.alloc(65_536, "library ");
 
 describe("Google's own library and storage gcs", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const atEnd = endOfSuite();
   let driver: StorageDriver;
   let server: GoogleServer;

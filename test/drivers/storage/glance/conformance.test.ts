@@ -24,7 +24,7 @@ function describeGlance(
   places: Readonly<Record<string, LayerKeys>>,
 ): void {
   describe(`glance on a real server, ${name}`, function () {
-    this.timeout(300_000);
+    this.timeout(600_000);
     let cloud: GlanceCloud;
 
     before(async function () {

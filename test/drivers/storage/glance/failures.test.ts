@@ -17,10 +17,10 @@ import { TcpProxy } from "../../../support/tcp-proxy.ts";
 const mebibyte = 1_048_576;
 const day = 25 * 3_600_000;
 const block = Buffer.alloc(65_536, "failures ");
-const tuning = { keys: layersWhere((key) => !key.startsWith("alternate/")), delay: 1, idle: 10_000, cleansUp: false };
+const tuning = { keys: layersWhere((key) => !key.startsWith("alternate/")), delay: 1, idle: 30_000, cleansUp: false };
 
 describe("glance when things go wrong", function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   let cloud: GlanceCloud;
   let proxy: TcpProxy;
   let driver: StorageDriver;

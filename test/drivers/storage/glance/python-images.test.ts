@@ -9,7 +9,7 @@ const json = JSON.stringify({ id, created: "2014-03-02T10:00:00Z", comment: "ü"
 const documents = { json, ancestry: JSON.stringify([id]), _checksum: "sha256:none" };
 
 describe("images that the Python registry left in Glance", function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
   let cloud: GlanceCloud;
   let driver: StorageDriver;
   const atEnd = endOfSuite();

@@ -16,7 +16,7 @@ const block = Buffer.alloc(65_536, "an upload ");
 const text = "what is pushed";
 
 describe("an upload to glance", function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   let cloud: GlanceCloud;
   let proxy: TcpProxy;
   let folder: string;

@@ -26,7 +26,7 @@ class Claimer {
 
   static async start(folder: string, options: { uid?: number; gid?: number } = {}): Promise<Claimer> {
     const claimer = new Claimer(folder, options);
-    await claimer.told("ready", 40);
+    await claimer.told("ready");
     return claimer;
   }
 
@@ -53,7 +53,7 @@ class Claimer {
 }
 
 describe("the claim on a local store", function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   let folder: string;
   let sockets: string;
   const claimers: Claimer[] = [];

@@ -42,7 +42,7 @@ function callsOf(record: string, root: string): readonly Call[] {
 }
 
 describe("a write in steps to a local store", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let folder = "";
 
   before(async function () {

@@ -83,7 +83,7 @@ describe("content from OpenStack", () => {
     });
 
     it(`has all its time to send more of ${length} bytes when their reader goes on`, async () => {
-      const patient = 1_500;
+      const patient = 2_000;
       await transport.close();
       transport = await Transport.open({ idle: patient });
       answer = (socket) => {
@@ -91,9 +91,9 @@ describe("content from OpenStack", () => {
       };
       const body = longBody((await send()).body);
       await once(body, "readable");
-      await sleep(patient * 1.4);
+      await sleep(patient * 1.7);
       const reading = allOf(body);
-      await sleep(patient * 0.7);
+      await sleep(patient * 0.4);
       sockets[0]?.write("x".repeat(length / 2));
       expect(await reading).to.have.length(length);
     });

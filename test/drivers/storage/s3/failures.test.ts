@@ -15,7 +15,7 @@ import type { TcpProxy } from "../../../support/tcp-proxy.ts";
 
 const mebibyte = 1_048_576;
 const block = Buffer.alloc(65_536, "failures ");
-const tuning = { delay: 1, idle: 5_000 };
+const tuning = { delay: 1, idle: 30_000 };
 
 describeBucketFailures("s3", async (context, atEnd) => {
   const { server, proxy, bucket } = await startProxiedBucket(context, atEnd);
@@ -29,7 +29,7 @@ describeBucketFailures("s3", async (context, atEnd) => {
 });
 
 describe("s3 when things go wrong", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let server: RadosGateway;
   let proxy: TcpProxy;
   let driver: StorageDriver;

@@ -22,7 +22,7 @@ const mebibyte = 1_048_576;
 const block = Buffer.alloc(65_536, "requests ");
 
 describe("what s3 asks of a server", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let server: RadosGateway;
   let proxy: TcpProxy;
   let driver: StorageDriver;

@@ -8,7 +8,7 @@ import { put, rejection } from "../../../support/storage-content.ts";
 import { SwiftServer } from "../../../support/swift.ts";
 
 describe("the S3 API of Swift", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let server: SwiftServer | undefined;
   let bucket = "";
   before(async function () {

@@ -22,7 +22,7 @@ const day = 24 * 3_600_000;
 const blob = "docker/registry/v2/blobs/sha256/ab/abcd/data";
 
 describe("what a client uploads to Swift", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const atEnd = endOfSuite();
   let proxy: TcpProxy;
   let driver: StorageDriver;
@@ -36,7 +36,7 @@ describe("what a client uploads to Swift", function () {
   before(async function () {
     content = randomBytes(seededRandom(this), size);
     ({ proxy, objects, segments, settings } = await swiftBehindProxy(this, atEnd));
-    const tuning = { partSize: part, delay: 1, idle: 5_000 };
+    const tuning = { partSize: part, delay: 1, idle: 30_000 };
     driver = await openSwift(settings, tuning);
     atEnd(() => driver.close());
     stored = await connectSwift(settings, swiftTuning(tuning));

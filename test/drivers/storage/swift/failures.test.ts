@@ -44,7 +44,7 @@ for (const [name, start] of Object.entries(dialects)) {
 }
 
 describe("swift that may not", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const atEnd = endOfSuite();
   let settings: SwiftSettings;
   let server: SwiftServer;

@@ -20,7 +20,7 @@ import { keystoneSettings, startSwiftWithKeystone, type SwiftCloud } from "../..
 import { TcpProxy } from "../../../support/tcp-proxy.ts";
 
 describe("who asks OpenStack", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const atEnd = endOfSuite();
   let cloud: SwiftCloud;
   let keystone: Keystone;
@@ -87,7 +87,7 @@ describe("who asks OpenStack", function () {
   });
 
   it("asks anew before a token expires", async function () {
-    const short = await Keystone.start(this, 4);
+    const short = await Keystone.start(this, 10);
     try {
       const identity = await connectIdentity(keystoneSettings(short));
       const first = await identity.token();

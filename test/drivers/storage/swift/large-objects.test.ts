@@ -25,9 +25,9 @@ const dialects: Readonly<Record<string, (context: Context) => Promise<SwiftCloud
 
 for (const [name, start] of Object.entries(dialects)) {
   describe(`large objects on ${name}`, function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const atEnd = endOfSuite();
-    const tuning = { partSize: part, delay: 1, idle: 5_000 };
+    const tuning = { partSize: part, delay: 1, idle: 30_000 };
     let proxy: TcpProxy;
     let driver: StorageDriver;
     let objects: Awaited<ReturnType<typeof connectSwift>>;

@@ -20,7 +20,7 @@ const size = 7 * part + 17;
 const ahead = (part * 3) / 8;
 
 describe("an upload to Swift whose parts are sent while they come", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const atEnd = endOfSuite();
   let proxy: TcpProxy;
   let objects: SwiftObjects;
@@ -33,7 +33,7 @@ describe("an upload to Swift whose parts are sent while they come", function () 
     content = randomBytes(seededRandom(this), size);
     const swift = await swiftBehindProxy(this, atEnd);
     ({ proxy, segments } = swift);
-    objects = await connectSwift(swift.settings, swiftTuning({ partSize: part, delay: 1, idle: 5_000 }));
+    objects = await connectSwift(swift.settings, swiftTuning({ partSize: part, delay: 1, idle: 30_000 }));
     atEnd(async () => {
       objects.close();
       await Promise.resolve();

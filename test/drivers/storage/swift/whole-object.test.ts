@@ -14,7 +14,7 @@ const part = 1_048_576;
 const size = 12 * part + 17;
 
 describe("a list of parts in Swift that is read", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const atEnd = endOfSuite();
   let proxy: TcpProxy;
   let driver: StorageDriver;
@@ -26,7 +26,7 @@ describe("a list of parts in Swift that is read", function () {
   before(async function () {
     content = randomBytes(seededRandom(this), size);
     ({ proxy, settings, objects, segments } = await swiftBehindProxy(this, atEnd));
-    driver = await openSwift(settings, { partSize: part, delay: 1, idle: 5_000 });
+    driver = await openSwift(settings, { partSize: part, delay: 1, idle: 30_000 });
     atEnd(() => driver.close());
   });
 

@@ -20,7 +20,7 @@ import { chunked, tarOf } from "../../../support/tar-bytes.ts";
 const id = (letter: string) => letter.repeat(64);
 
 describe("an adoption", function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
   const analysis = new LayerAnalysis();
   after(async () => {
     await analysis.close();

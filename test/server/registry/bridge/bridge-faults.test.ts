@@ -30,7 +30,7 @@ const ociLayer = "application/vnd.oci.image.layer.v1.tar+gzip";
 type Seen = readonly (string | undefined)[];
 
 describe("the bridge over storage that fails", function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   const analysis = new LayerAnalysis();
   after(async () => {
     await analysis.close();

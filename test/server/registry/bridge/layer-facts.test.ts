@@ -29,7 +29,7 @@ const smallArchive = tarOf({ name: "a" });
 const oldKey = "images/aa/layer";
 
 describe("the facts of layers", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let analysis: LayerAnalysis;
   let examinations: number;
 

@@ -17,7 +17,7 @@ import { registryCores } from "../../../support/registry-cores.ts";
 const id = (letter: string) => parseImageId(letter.repeat(64));
 
 describe("an old store that is prepared for V2", function () {
-  this.timeout(30_000);
+  this.timeout(180_000);
   const over = registryCores();
   let store: StorageDriver;
   let registry: Registry;

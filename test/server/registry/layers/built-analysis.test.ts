@@ -11,12 +11,12 @@ import { tarOf } from "../../../support/tar-bytes.ts";
 const root = fileURLToPath(new URL("../../../../", import.meta.url));
 
 function inPlainNode(script: string): SpawnSyncReturns<string> {
-  const options = { cwd: "/", timeout: 30_000, encoding: "utf8" } as const;
+  const options = { cwd: "/", timeout: 120_000, encoding: "utf8" } as const;
   return spawnSync(process.execPath, ["--input-type=module", "-e", script], options);
 }
 
 describe("the analysis of layers, built", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let folder: string;
 
   before(async function () {

@@ -33,7 +33,7 @@ const script = `
   console.log(JSON.stringify({ ...found, more }));`;
 
 describe("a layer of 200 MB", function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
 
   it("is examined and repacked in no more memory than a small one", () => {
     const result = spawnSync(process.execPath, ["--import=tsx", "--input-type=module", "-e", script], {

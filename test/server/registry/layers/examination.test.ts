@@ -46,7 +46,7 @@ function sampleArchive(): Buffer {
 const dockersEmptyArchive = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
 
 describe("the examination of a layer", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let folder: string;
   let archive: Buffer;
 

@@ -79,7 +79,7 @@ describe("the diff of a layer", () => {
   });
 
   it("is what a simple computation finds", async function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const random = seededRandom(this);
     const layer = (size: number): Row[] =>
       Array.from({ length: size }, (_, i) => row(`/f${random(1500)}`, random(5) === 0, i));

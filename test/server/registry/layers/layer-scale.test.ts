@@ -71,7 +71,7 @@ async function* manyRows(count: number, from: number): AsyncGenerator<Uint8Array
 }
 
 describe("layers of any size", function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   let analysis: LayerAnalysis;
 
   before(async () => {
