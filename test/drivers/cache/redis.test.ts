@@ -7,6 +7,10 @@ import { RedisServer } from "../../support/redis.ts";
 import { rejection } from "../../support/storage-content.ts";
 import { TcpProxy } from "../../support/tcp-proxy.ts";
 
+/** On a busy machine Redis may take long. */
+const patient = { patience: 10_000 };
+/** For what waits until Redis is given up. */
+const impatient = { patience: 500 };
 let shared: RedisServer | undefined;
 
 after(async () => {
@@ -15,7 +19,7 @@ after(async () => {
 
 describeCache("redis", async (context) => {
   shared = await RedisServer.start(context);
-  const caches = [openRedis(shared.settings), openRedis(shared.settings)] as const;
+  const caches = [openRedis(shared.settings, patient), openRedis(shared.settings, patient)] as const;
   for (const cache of caches) await cache.ping();
   return caches;
 });
@@ -41,7 +45,7 @@ describe("a Redis cache", function () {
   });
 
   const open = (settings: RedisSettings = server.settings, options: RedisOptions = {}): Cache => {
-    const cache = openRedis(settings, { onState: (message) => messages.push(message), ...options });
+    const cache = openRedis(settings, { onState: (message) => messages.push(message), ...patient, ...options });
     opened.push(cache);
     return cache;
   };
@@ -105,7 +109,7 @@ describe("a Redis cache", function () {
   });
 
   it("waits for one lost answer only, when Redis hangs, and comes back with it", async () => {
-    const cache = open();
+    const cache = open(undefined, impatient);
     await answers(cache);
     await put(cache, "key", "content");
     server.freeze();
@@ -113,7 +117,7 @@ describe("a Redis cache", function () {
     // If each of these waited for its answer to time out, the test would too.
     for (let round = 0; round < 2_000; round++) await cache.read("key");
     expect(messages).to.deep.equal([
-      `Redis at 127.0.0.1:${server.settings.port} does not answer (no answer within 50 ms): going on without the cache`,
+      `Redis at 127.0.0.1:${server.settings.port} does not answer (no answer within 500 ms): going on without the cache`,
     ]);
     server.thaw();
     await answers(cache);
@@ -125,7 +129,7 @@ describe("a Redis cache", function () {
   });
 
   it("does not believe what it finds after it missed a change", async () => {
-    const [here, there] = [open(), open()];
+    const [here, there] = [open(undefined, impatient), open(undefined, impatient)];
     for (const cache of [here, there]) await answers(cache);
     await put(here, "key", "old");
     await put(here, "other", "unchanged");
@@ -142,7 +146,7 @@ describe("a Redis cache", function () {
     const proxy = await TcpProxy.start(server.settings.port);
     try {
       const there = open();
-      const here = open({ ...server.settings, port: proxy.port }, { recovery: 30_000 });
+      const here = open({ ...server.settings, port: proxy.port }, { ...impatient, recovery: 30_000 });
       for (const cache of [here, there]) await answers(cache);
       await put(here, "key", "old");
       proxy.mode = "silent";

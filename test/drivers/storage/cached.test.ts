@@ -14,6 +14,8 @@ import { bytesOf, outcome, put, rejection, repeated, textOf } from "../../suppor
 
 const everything = { admits: () => true };
 const inMemory = { inMemory: true };
+/** On a busy machine Redis may take long. */
+const patient = { patience: 10_000 };
 
 describeStorage(
   "memory behind a memory cache",
@@ -29,7 +31,7 @@ describeStorage(
   "memory behind Redis",
   async (context) => {
     redis = await RedisServer.start(context);
-    redisCache = openRedis(redis.settings);
+    redisCache = openRedis(redis.settings, patient);
     await redisCache.ping();
     return cached(openMemory(), redisCache, everything);
   },
@@ -182,8 +184,8 @@ describe("cached storage", () => {
 
     beforeEach(async function () {
       server = await RedisServer.start(this);
-      // On a busy machine Redis may take long: a change waits until it is told, as only then nobody sees what was before.
-      caches = [1, 2, 3].map(() => openRedis(server.settings, { recovery: 30_000 }));
+      // A change waits until Redis is told of it, as only then nobody sees what was before.
+      caches = [1, 2, 3].map(() => openRedis(server.settings, { ...patient, recovery: 30_000 }));
       for (const cache of caches) await cache.ping();
     });
 
