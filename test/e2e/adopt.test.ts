@@ -9,7 +9,7 @@ import { DockerRegistry } from "../support/docker-registry.ts";
 import { needs } from "../support/needs.ts";
 import { imageManifest, pushManifest } from "../support/oci-image.ts";
 import { fingerprints, oldStore, oldVersions, writeStore, type OldStore } from "../support/old-store.ts";
-import { bin, Program, removeFolder, temporaryFolder } from "../support/program.ts";
+import { bin, Program, removeFolder, temporaryFolder, until } from "../support/program.ts";
 import { seededRandom } from "../support/random.ts";
 import { RegistryProcess } from "../support/registry-process.ts";
 import { startRegistry, type RegistryServer } from "../support/registry-server.ts";
@@ -225,7 +225,7 @@ describe("adopting the store of an old registry", function () {
       await writeStore(registry.store, store.files);
       const { code } = await adopt(registry.store, "--write");
       expect(code).to.equal(0);
-      expect(registry.output).to.contain("another server works on this storage_path");
+      await until("it to tell", () => registry.output.includes("another server works on this storage_path"));
       expect(await catalog()).to.contain("library/ubuntu");
       for (const { repository, tag, isSpelt } of store.tags) {
         if (isSpelt) await pullImage(registry.client(), repository, tag);

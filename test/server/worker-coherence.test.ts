@@ -181,8 +181,10 @@ describe("workers of a server", function () {
       for (const connection of connections.values()) {
         expect(await ask(connection, "/")).to.include("exclusive false remembers .");
       }
-      expect(program.output.match(/"warn".*another server works on this storage_path/g)).to.have.length(1);
-      expect(other.output.match(/"warn".*another server works on this storage_path/g)).to.have.length(1);
+      const warnings = ({ output }: Program) => output.match(/"warn".*another server works on this storage_path/g);
+      await until("both to warn", () => warnings(program) && warnings(other));
+      expect(warnings(program)).to.have.length(1);
+      expect(warnings(other)).to.have.length(1);
       expect(await other.stop()).to.equal(0);
     } finally {
       await other.stop("SIGKILL");
@@ -190,6 +192,6 @@ describe("workers of a server", function () {
     for (const connection of connections.values()) {
       await until("it to be alone", async () => (await ask(connection, "/")).includes("exclusive true"));
     }
-    expect(program.output).to.include("names are remembered again");
+    await until("the log to say so", () => program.output.includes("names are remembered again"));
   });
 });

@@ -54,6 +54,7 @@ describe("two servers on one folder", function () {
     const second = await start(["workers: 2"], first.store);
     const other = second.client();
     await until("both workers", () => second.output.split('"msg":"listening').length > 2);
+    await until("both to tell of it", () => told(first).length > 0 && told(second).length > 0);
     expect([told(first), told(second)]).to.deep.equal([["another"], ["another"]]);
     for (let round = 0; round < 20; round++) {
       const [writer, reader] = round % 2 === 0 ? [other, one] : [one, other];

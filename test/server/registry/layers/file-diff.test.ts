@@ -1,7 +1,7 @@
-import { readdir } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, stat, utimes } from "node:fs/promises";
 import { expect } from "chai";
 import { fileDiff } from "../../../../src/server/registry/layers/file-diff.ts";
+import { removeFolder, temporaryFolder } from "../../../support/program.ts";
 import { seededRandom } from "../../../support/random.ts";
 import { chunked, failure, gathered } from "../../../support/tar-bytes.ts";
 
@@ -115,11 +115,19 @@ describe("the diff of a layer", () => {
   }
 
   it("leaves no file behind, failed or not", async () => {
-    const left = async (): Promise<readonly string[]> =>
-      (await readdir(tmpdir())).filter((name) => name.startsWith("registryctl-diff-"));
-    const before = await left();
-    await diffOf([row("/a")]);
-    await failure(fileDiff(chunked(lists("{}"))));
-    expect(await left()).to.deep.equal(before);
+    const { TMPDIR } = process.env;
+    const folder = await temporaryFolder();
+    process.env["TMPDIR"] = folder;
+    try {
+      await utimes(folder, 1, 1);
+      await diffOf([row("/a")]);
+      await failure(fileDiff(chunked(lists("{}"))));
+      expect((await stat(folder)).mtimeMs, "files were made there").to.be.above(1000);
+      expect(await readdir(folder)).to.deep.equal([]);
+    } finally {
+      if (TMPDIR === undefined) delete process.env["TMPDIR"];
+      else process.env["TMPDIR"] = TMPDIR;
+      await removeFolder(folder);
+    }
   });
 });
