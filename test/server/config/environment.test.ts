@@ -22,6 +22,13 @@ describe("_env: in a configuration", () => {
     });
   }
 
+  it("is absent when the variable is empty, whatever form the option has", () => {
+    const options = ["s3_region", "s3_use_sigv4", "boto_host", "boto_port", "boto_calling_format"] as const;
+    const lines = options.map((name) => `  ${name}: _env:NOTHING`);
+    const settings = settingsFrom(["dev:", "  storage: s3", "  s3_bucket: b", ...lines].join("\n"), { NOTHING: "" });
+    for (const name of options) expect(settings[name], name).to.equal(undefined);
+  });
+
   it("works inside lists and maps, where what is absent is left out", () => {
     const { cors, http, email_exceptions } = settingsFrom(
       dev(

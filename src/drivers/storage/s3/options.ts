@@ -18,6 +18,7 @@ export const botoOptions = {
   boto_host: option(
     z
       .string()
+      .min(1)
       .regex(/^([\w.-]+|[\da-f:]+)$/i)
       .optional(),
     {
