@@ -1,5 +1,5 @@
-import { Client } from "minio";
 import { DriverError } from "../errors.ts";
+import { BucketClient, requireBucketName } from "../s3/bucket-client.ts";
 import { Bucket } from "../s3/bucket.ts";
 import { trust } from "../s3/trust.ts";
 import { botoFiles, givenKeys, readBoto, type BotoSettings, type Keys } from "../s3/credentials.ts";
@@ -28,9 +28,10 @@ export async function connectByKeys(
 ): Promise<{ readonly bucket: Bucket; readonly transport: Transport }> {
   const boto = await readBoto(files);
   const { bucket: name, prefix, host, port, secure } = placeOf(settings, boto);
+  requireBucketName(name, names);
   const keys = keysOf(settings, boto);
   const transport = new Transport({ secure, idle: tuning.idle, ...(await trust(boto)) });
-  const client = new Client({
+  const client = new BucketClient({
     endPoint: host,
     ...(port !== undefined && { port }),
     useSSL: secure,

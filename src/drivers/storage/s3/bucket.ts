@@ -9,7 +9,7 @@ import type { Transport } from "./transport.ts";
 
 /** One request. `key` is the caller's: the store's prefix is put before it here. */
 export interface Ask {
-  readonly method: "GET" | "HEAD" | "PUT" | "DELETE";
+  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "DELETE";
   readonly key?: string;
   readonly query?: string;
   readonly headers?: Readonly<Record<string, string>>;

@@ -1,5 +1,6 @@
-import { Client } from "minio";
+import type { Client } from "minio";
 import { DriverError } from "../errors.ts";
+import { BucketClient, isHostName, requireBucketName } from "./bucket-client.ts";
 import { Bucket } from "./bucket.ts";
 import { botoFiles, chooseKeys, readBoto, type BotoSettings } from "./credentials.ts";
 import { driverError, ServerFailure, s3Names } from "./failure.ts";
@@ -26,7 +27,8 @@ export async function connect(
   const name = settings.s3_bucket ?? settings.boto_bucket;
   if (name === undefined)
     throw new DriverError("REFUSED", "s3_bucket is not set: name the bucket that holds the images");
-  const place = placeOf(settings, boto);
+  requireBucketName(name, s3Names);
+  const place = placeOf(settings, boto, name);
   const transport = new Transport({ secure: settings.s3_secure, idle: tuning.idle, ...(await trust(boto)) });
   const { s3_access_key: accessKey, s3_secret_key: secretKey, s3_session_token: sessionToken } = settings;
   const keys = chooseKeys(
@@ -40,7 +42,7 @@ export async function connect(
   if (keys === undefined && !place.isAmazon) {
     throw new DriverError("REFUSED", "there are no keys for the server: set s3_access_key and s3_secret_key");
   }
-  const client = new Client({
+  const client = new BucketClient({
     endPoint: place.host,
     ...(place.port !== undefined && { port: place.port }),
     useSSL: settings.s3_secure,
@@ -72,7 +74,7 @@ interface Place {
   readonly pathStyle: boolean;
 }
 
-function placeOf(settings: S3Settings, boto: BotoSettings): Place {
+function placeOf(settings: S3Settings, boto: BotoSettings, bucket: string): Place {
   const { s3_host: filedHost, s3_port: filedPort } = boto["Credentials"] ?? {};
   const host = settings.boto_host ?? filedHost ?? boto["s3"]?.["host"] ?? amazon;
   const named = /(^|\.)s3[.-](?:dualstack\.)?(?<region>[a-z]+(-[a-z]+)+-\d)\.amazonaws\.com(\.cn)?$/.exec(host);
@@ -83,7 +85,7 @@ function placeOf(settings: S3Settings, boto: BotoSettings): Place {
     port: settings.boto_port ?? (filedPort === undefined ? undefined : Number(filedPort)),
     isAmazon,
     region: settings.s3_region ?? named?.groups?.["region"] ?? (isAmazon ? undefined : "us-east-1"),
-    pathStyle: format === undefined ? !isAmazon : !format.includes("Subdomain"),
+    pathStyle: format === undefined ? !isAmazon || !isHostName(bucket) : !format.includes("Subdomain"),
   };
 }
 

@@ -85,7 +85,7 @@ export function driverError(error: unknown, subject: Subject): DriverError {
   if (error instanceof DriverError) return error;
   // The client library wraps what it meets when it looks for keys.
   if (error instanceof Error && error.cause instanceof DriverError) return error.cause;
-  const { code, text } = error instanceof ServerFailure ? meaning(error, subject) : trouble(error, subject);
+  const { code, text }: Meaning = error instanceof ServerFailure ? meaning(error, subject) : { code: "UNAVAILABLE" };
   const what = subject.key === undefined ? `the bucket ${subject.bucket}` : subject.key;
   return new DriverError(code, text ?? `${what}: ${error instanceof Error ? error.message : String(error)}`, {
     cause: error,
@@ -167,13 +167,4 @@ function meaningOfStatus({ status, message, region }: ServerFailure, { bucket, k
     default:
       return { code: "UNAVAILABLE" };
   }
-}
-
-/** No answer at all, or one that the client library did not accept. */
-function trouble(error: unknown, { options }: Subject): Meaning {
-  const name = error instanceof Error ? error.name : "";
-  if (name === "InvalidObjectNameError") return { code: "INVALID_KEY" };
-  if (name === "InvalidBucketNameError")
-    return { code: "REFUSED", text: `${options.bucket} can't be the name of a bucket` };
-  return { code: "UNAVAILABLE" };
 }

@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
+import { text } from "node:stream/consumers";
 import type { Stat } from "../driver.ts";
 import { DriverError, isNotFound } from "../errors.ts";
 import type { Bucket } from "./bucket.ts";
 import { ServerFailure } from "./failure.ts";
 import type { PartUpload } from "./object-bucket.ts";
+import { textOf } from "./xml.ts";
 
 interface Part {
   readonly part: number;
@@ -24,11 +26,9 @@ export class MultipartUpload implements PartUpload {
   }
 
   static async begin(bucket: Bucket, key: string): Promise<MultipartUpload> {
-    const headers = { ...bucket.newObject };
-    const id = await bucket.with(
-      key,
-      async (client, name) => await client.initiateNewMultipartUpload(bucket.name, name, headers),
-    );
+    const ask = { method: "POST", key, query: "uploads", headers: bucket.newObject, persistent: true } as const;
+    const id = textOf((await bucket.ask(ask)).text, "UploadId") ?? "";
+    if (id === "") throw new DriverError("UNAVAILABLE", `${key}: the server begins no upload`);
     return new MultipartUpload(bucket, key, id);
   }
 
@@ -45,10 +45,7 @@ export class MultipartUpload implements PartUpload {
   async complete(size: number): Promise<Stat> {
     const parts = this.#parts.toSorted((a, b) => a.part - b.part);
     try {
-      await this.#bucket.with(
-        this.#key,
-        async (client, name) => await client.completeMultipartUpload(this.#bucket.name, name, this.#id, parts),
-      );
+      await this.#finish(parts);
     } catch (error) {
       // The answer to an earlier try was lost, and the upload is gone because it is complete.
       const isGone = error instanceof DriverError && error.cause instanceof ServerFailure && error.cause.status === 404;
@@ -64,6 +61,18 @@ export class MultipartUpload implements PartUpload {
       await client.abortMultipartUpload(this.#bucket.name, name, this.#id);
     });
     await abort.catch(() => undefined);
+  }
+
+  async #finish(parts: readonly Part[]): Promise<void> {
+    const listed = parts.map(({ part, etag }) => `<Part><PartNumber>${part}</PartNumber><ETag>${etag}</ETag></Part>`);
+    const body = `<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${listed.join("")}</CompleteMultipartUpload>`;
+    await this.#bucket.with(this.#key, async (client, objectName) => {
+      const request = { method: "POST", bucketName: this.#bucket.name, objectName, query: `uploadId=${this.#id}` };
+      const answer = await text(await client.makeRequestAsync(request, body));
+      // A server may find out that it can't do it when it has begun to say that it does.
+      if (answer.includes("CompleteMultipartUploadResult")) return;
+      throw new ServerFailure(200, textOf(answer, "Code") ?? "", `the server says ${answer.slice(0, 500)}`);
+    });
   }
 
   async #add(part: number, headers: Readonly<Record<string, string>>, content: Buffer): Promise<void> {

@@ -71,7 +71,7 @@ describe("s3 when things go wrong", function () {
     });
 
     it("when the name can be no bucket's", async () => {
-      expect((await open({ s3_bucket: "No_Bucket" })).message).to.match(/s3_bucket can't be/);
+      expect((await open({ s3_bucket: "no bucket" })).message).to.match(/s3_bucket can't be/);
     });
 
     it("when the user has no rights on the bucket", async () => {
