@@ -9,7 +9,14 @@ const mebibyte = 1024 * 1024;
 describe("memory held for a measurement", () => {
   it("is really there, until it is released", async () => {
     const told: number[] = [];
-    const held = await HeldMemory.allBut(freemem() - 1000 * mebibyte, (bytes) => told.push(bytes));
+    const hold = async (): Promise<HeldMemory> =>
+      await HeldMemory.allBut(freemem() - 1000 * mebibyte, (bytes) => told.push(bytes));
+    let held = await hold();
+    // Others on the machine may have taken some of it just then.
+    while ((told.at(-1) ?? 0) <= 500 * mebibyte) {
+      held.release();
+      held = await hold();
+    }
     try {
       expect(memoryBytes([held.pid], "peak")).to.be.above(500 * mebibyte);
       expect(told.at(-1)).to.be.above(500 * mebibyte);

@@ -52,7 +52,7 @@ async function stateOf(store: string): Promise<ReadonlyMap<string, string>> {
 }
 
 describe("adopting the store of an old registry", function () {
-  this.timeout(600_000);
+  this.timeout(1_800_000);
   let folder: string;
   before(async () => {
     folder = await temporaryFolder("adopt");

@@ -46,7 +46,7 @@ describe("a server that is killed at any moment", () => {
   });
 
   it(`keeps what it acknowledged and serves nothing half, ${rounds} times or more`, async function () {
-    this.timeout(900_000);
+    this.timeout(1_800_000);
     const random = seededRandom(this);
     const done: Acknowledged = { images: [], repositories: [] };
     // A slow machine gets longer for each round, and it goes on until the pushers got something done.

@@ -139,7 +139,7 @@ describe("a server that is killed at any moment of pushes through V2", () => {
   });
 
   it(`keeps what it acknowledged and goes on with uploads, ${rounds} times or more`, async function () {
-    this.timeout(900_000);
+    this.timeout(1_800_000);
     const random = seededRandom(this);
     const outcomes = await Promise.all(registries.map(async (registry) => await survive(registry, random)));
     const sum = (key: string): number => outcomes.reduce((all, outcome) => all + (outcome.get(key) ?? 0), 0);

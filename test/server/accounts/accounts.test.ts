@@ -51,7 +51,7 @@ describe("accounts", function () {
     const files = await AccountFiles.open(settings, { folder, onFault, interval: 20 });
     const path = join(folder, settings.htpasswd);
     const keys = new KeyStore(driver, 20);
-    return new FileAccounts({ path, files, keys, hashing, attempts: new Attempts(allowances) });
+    return new FileAccounts({ path, files, keys, hashing, attempts: new Attempts(allowances, () => 0) });
   };
   const codeOf = async (promise: Promise<unknown>): Promise<unknown> =>
     await promise.then(
@@ -109,9 +109,14 @@ describe("accounts", function () {
       if (!isOver) setImmediate(turn);
     };
     setImmediate(turn);
-    await accounts.verify("eve", "some password", here);
+    let passwords = 0;
+    // A busy machine may stop this thread just while the other one hashes.
+    await until("others to have their turn meanwhile", async () => {
+      turns = 0;
+      await accounts.verify("eve", `password ${++passwords}`, here);
+      return turns > 10;
+    });
     isOver = true;
-    expect(turns).to.be.greaterThan(10);
   });
 
   it("are those of the file as it is now, changed in place or replaced", async () => {

@@ -24,7 +24,7 @@ describe("elliptics among servers that answer anything", function () {
       for (const key of keys) await put(calm, key, `content of ${key}`);
       await calm.write("large", repeated(block, 2 * mebibyte), 2 * mebibyte);
       await calm.close();
-      const driver = await openElliptics(ellipticsSettings(cluster), { ...quickTuning, patience: 60 });
+      const driver = await openElliptics(ellipticsSettings(cluster), { ...quickTuning, patience: 120 });
       const works = async (): Promise<boolean> => (await outcome(driver.ping())) === "done";
       const held = bufferBytes();
       const work: readonly ((key: string) => Promise<unknown>)[] = [
