@@ -1,5 +1,6 @@
 import type { Context } from "koa";
 import { RegistryError } from "../errors.ts";
+import { queryOf } from "./query.ts";
 
 /** Which part of a sorted list a request asks for: at most `n` items, from the first beyond `last`. */
 export interface PageQuery {
@@ -8,12 +9,13 @@ export interface PageQuery {
 }
 
 /** Reads `n` and `last` (OCI distribution 1.1, end-8). Without `n` it is `most`, and never more. Rejects with PAGINATION_INVALID. */
-export function pageQuery({ URL: { searchParams } }: Pick<Context, "URL">, most: number): PageQuery {
-  const n = searchParams.get("n");
+export function pageQuery(ctx: Pick<Context, "querystring">, most: number): PageQuery {
+  const query = queryOf(ctx);
+  const n = query.get("n");
   if (n !== null && !/^\d+$/.test(n)) {
     throw new RegistryError("PAGINATION_INVALID", { detail: "n is a number from 0" });
   }
-  return { n: Math.min(n === null ? most : Number(n), most), last: searchParams.get("last") ?? undefined };
+  return { n: Math.min(n === null ? most : Number(n), most), last: query.get("last") ?? undefined };
 }
 
 /** Takes a page of `items`, and tells the client by `Link` where the next one begins if there is more. */

@@ -1,5 +1,6 @@
 import type { Context, Middleware } from "koa";
 import { RegistryError } from "../errors.ts";
+import { queryOf } from "../http/query.ts";
 import { isOciName } from "../registry/oci-names.ts";
 import { UpstreamFailure } from "./failure.ts";
 import type { Upstreams } from "./upstreams.ts";
@@ -29,7 +30,7 @@ export function requests(upstreams: Upstreams): Middleware {
 
 /** Nobody is given another registry's repository of the same name. */
 function rename(ctx: Context, upstreams: Upstreams): void {
-  const host = ctx.URL.searchParams.get("ns");
+  const host = queryOf(ctx).get("ns");
   const [, name, rest] = (host === null ? undefined : path.exec(ctx.path)) ?? [];
   if (host === null || name === undefined || rest === undefined) return;
   const local = upstreams.localName(name, host);

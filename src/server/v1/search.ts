@@ -2,6 +2,7 @@ import type Router from "@koa/router";
 import type { SearchEntry, SearchIndex, SearchPage, SearchQuery } from "../../drivers/search/search-index.ts";
 import type { Caller } from "../access/caller.ts";
 import { RegistryError } from "../errors.ts";
+import { queryOf } from "../http/query.ts";
 import { answer } from "./answer.ts";
 import { allowAnyOrigin } from "./repositories.ts";
 import type { V1Parts } from "./parts.ts";
@@ -12,7 +13,7 @@ const largestPage = 100;
 export function searchRoutes(router: Router, { access, search, options }: V1Parts): void {
   router.get("/v1/search", async (ctx) => {
     const caller = await access.lister(ctx);
-    const parameters = new URLSearchParams(ctx.querystring);
+    const parameters = queryOf(ctx);
     const text = parameters.get("q") ?? "";
     const pageSize = Math.min(positive(parameters, "n", largestPage), largestPage);
     const query = { text, page: positive(parameters, "page", 1), pageSize };

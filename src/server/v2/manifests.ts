@@ -14,6 +14,7 @@ import {
 } from "../registry/oci-names.ts";
 import { parseDigest } from "../registry/digest.ts";
 import { page, pageQuery } from "../http/page.ts";
+import { queryOf } from "../http/query.ts";
 import { answerJson } from "./answer.ts";
 import { forRepository } from "./guards.ts";
 import type { V2Parts } from "./parts.ts";
@@ -61,7 +62,7 @@ export function manifestRoutes(
 
   const listReferrers = forRepository(doorkeeper, "pull", async (ctx, name) => {
     const subject = parseDigest(ctx.params["digest"] ?? "");
-    const artifactType = ctx.URL.searchParams.get("artifactType") ?? undefined;
+    const artifactType = queryOf(ctx).get("artifactType") ?? undefined;
     const query = pageQuery(ctx, largestPage);
     const after = query.last === undefined ? undefined : parseDigest(query.last);
     const listed = referrers.list(name, subject, { artifactType, after }, (warning) => {
@@ -86,7 +87,7 @@ function reference(ctx: Context & { readonly params: Readonly<Record<string, str
 }
 
 function tagsOfQuery(ctx: Context): readonly OciTag[] {
-  const tags = ctx.URL.searchParams.getAll("tag").map(parseOciTag);
+  const tags = queryOf(ctx).getAll("tag").map(parseOciTag);
   if (tags.length > mostTagsAtOnce)
     throw new RegistryError("TAG_INVALID", { detail: `at most ${mostTagsAtOnce} tags` });
   return tags;

@@ -7,6 +7,7 @@ import type { Doorkeeper } from "../access/doorkeeper.ts";
 import type { TokenService } from "../access/token-service.ts";
 import { RegistryError } from "../errors.ts";
 import { bufferedBody } from "../http/body.ts";
+import { queryOf } from "../http/query.ts";
 import { answerJson } from "./answer.ts";
 
 /** What tokens are given with. */
@@ -31,7 +32,7 @@ export function tokenRoutes(router: Router, parts: TokenParts): void {
   const { service, doorkeeper, name } = parts;
 
   router.get("/v2/token", async (ctx) => {
-    const query = ctx.URL.searchParams;
+    const query = queryOf(ctx);
     requireService(query, name);
     const login = { action: "login" } as const;
     const caller = await doorkeeper.identify(ctx, login);

@@ -4,6 +4,7 @@ import type { Caller } from "../access/caller.ts";
 import type { Doorkeeper } from "../access/doorkeeper.ts";
 import { RegistryError } from "../errors.ts";
 import { announcedLength, requestBody } from "../http/body.ts";
+import { queryOf } from "../http/query.ts";
 import { isAlgorithm, parseDigest, type Algorithm, type Digest } from "../registry/digest.ts";
 import type { BlobStore } from "../registry/linked-blobs.ts";
 import { isOciName, type OciName } from "../registry/oci-names.ts";
@@ -77,7 +78,7 @@ export function uploadRoutes(router: Router, parts: UploadParts): void {
 /** Mounts (end-11), takes the whole blob (end-4b), or begins an upload (end-4a, end-4c). */
 async function start(ctx: Context, name: OciName, caller: Caller, parts: UploadParts): Promise<void> {
   const { uploads, linkedBlobs } = parts;
-  const query = ctx.URL.searchParams;
+  const query = queryOf(ctx);
   if (query.has("mount")) {
     const digest = digestOfQuery(ctx, "mount");
     const source = sourceOf(ctx);
@@ -153,7 +154,7 @@ function contentRange(header: string): UploadBody["range"] {
 }
 
 function digestOfQuery(ctx: Context, parameter: "digest" | "mount"): Digest {
-  return parseDigest(ctx.URL.searchParams.get(parameter) ?? "");
+  return parseDigest(queryOf(ctx).get(parameter) ?? "");
 }
 
 function algorithmOf(text: string): Algorithm {
@@ -162,8 +163,9 @@ function algorithmOf(text: string): Algorithm {
 }
 
 /** The repository that a blob is to be mounted from. */
-function sourceOf({ URL: { searchParams } }: Context): OciName | undefined {
-  const from = searchParams.has("mount") ? searchParams.get("from") : null;
+function sourceOf(ctx: Context): OciName | undefined {
+  const query = queryOf(ctx);
+  const from = query.has("mount") ? query.get("from") : null;
   return from !== null && isOciName(from) ? from : undefined;
 }
 
