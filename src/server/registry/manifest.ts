@@ -35,6 +35,8 @@ const ofSchema2: ReadonlySet<string> = new Set([
   "application/vnd.docker.distribution.manifest.list.v2+json",
 ]);
 const unsignedSchema1 = "application/vnd.docker.distribution.manifest.v1+json";
+/** RFC 6838, 4.2: what is none can't be told to clients, whom a header tells it. */
+const mediaTypeForm = /^[a-z\d][\w!#$&^.+-]{0,126}\/[a-z\d][\w!#$&^.+-]{0,126}$/i;
 const schema1 = /^application\/vnd\.docker\.distribution\.manifest\.v1\+(json|prettyjws)$/;
 
 /**
@@ -83,7 +85,9 @@ function manifestOf(value: JsonObject, contentType?: string): Manifest {
   if (value["schemaVersion"] === 1 || schema1.test(said ?? "") || schema1.test(own ?? "")) {
     throw invalid("schema 1 is no longer taken: push with docker 1.10 or newer, or copy the image with skopeo");
   }
-  if (own !== undefined && said !== undefined && own !== said && isManifestType(said)) {
+  if (own !== undefined && !mediaTypeForm.test(own)) throw invalid("its mediaType is no media type");
+  // Upper and lower case are the same in a media type.
+  if (own !== undefined && said !== undefined && own.toLowerCase() !== said && isManifestType(said)) {
     throw invalid(`its mediaType is ${own}, but it was sent as ${said}`);
   }
   const children = descriptors(value, "manifests");

@@ -88,6 +88,15 @@ describe("V2 manifests", () => {
       "application/vnd.example+json",
       "MANIFEST_INVALID",
     ],
+    ...["text/html\r\nX-Other: 1", "application/\u4e2d", "  ", "application/", "a/b; c=d", `a/${"b".repeat(128)}`].map(
+      (mediaType) =>
+        [
+          `${JSON.stringify(mediaType.slice(0, 30))} as its media type`,
+          json({ schemaVersion: 2, mediaType }),
+          "",
+          "MANIFEST_INVALID",
+        ] as const,
+    ),
     ["no manifests, sent as an index,", json({ schemaVersion: 2 }), indexType, "MANIFEST_INVALID"],
     ["no schema", json({}), imageType, "MANIFEST_INVALID"],
     [
@@ -172,10 +181,11 @@ describe("V2 manifests", () => {
   });
 
   it("of a type that the registry does not know are given out as what they say", async () => {
-    const type = "application/vnd.example.artifact+json";
-    const put = await send("PUT", "/v2/odd/one/manifests/b", { "Content-Type": type }, json({ mediaType: type }));
-    expect(put.status).to.equal(201);
-    expect((await send("GET", "/v2/odd/one/manifests/b")).headers["content-type"]).to.equal(type);
+    for (const type of ["application/vnd.example.artifact+json", "application/vnd.Example.Artifact+JSON", "x/y"]) {
+      const put = await send("PUT", "/v2/odd/one/manifests/b", { "Content-Type": type }, json({ mediaType: type }));
+      expect(put.status).to.equal(201);
+      expect((await send("GET", "/v2/odd/one/manifests/b")).headers["content-type"]).to.equal(type);
+    }
   });
 
   it("may say null for what they don't have", async () => {
