@@ -1,6 +1,7 @@
 import { LRUCache } from "lru-cache";
 import { RegistryError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { merged } from "../registry/bridge/merged.ts";
 import { digestParts, type Digest } from "../registry/digest.ts";
 import type { Referrer } from "../registry/manifest.ts";
 import type { ManifestStore, Warn } from "../registry/manifests.ts";
@@ -43,10 +44,8 @@ export class MirroredReferrers implements ReferrerStore {
     const from = upstreams.find(name);
     const remote = from ? await this.#listOf(name, subject, from).catch(unlessUpstreams) : [];
     let count = 0;
-    for await (const each of together(
-      own.list(name, subject, query),
-      isFailure(remote) ? [] : remote.filter(fits(query)),
-    )) {
+    const wanted = isFailure(remote) ? [] : remote.filter(fits(query));
+    for await (const each of merged(own.list(name, subject, query), wanted, ({ digest }) => digest)) {
       if (count === 0 && isFailure(remote)) {
         log.warn({ upstream: from?.upstream.who, repository: name, reason: remote.message }, "Referrers are listed without those of the mirrored registry"); // prettier-ignore
         meter.stale(from?.upstream.who ?? "");
@@ -82,18 +81,6 @@ export class MirroredReferrers implements ReferrerStore {
       throw error;
     }
   }
-}
-
-/** Two lists in the order of their digests as one, each referrer once. */
-async function* together(own: AsyncIterable<Referrer>, remote: readonly Referrer[]): AsyncGenerator<Referrer> {
-  let at = 0;
-  for await (const each of own) {
-    for (let next = remote[at]; next && next.digest <= each.digest; next = remote[++at]) {
-      if (next.digest !== each.digest) yield next;
-    }
-    yield each;
-  }
-  yield* remote.slice(at);
 }
 
 function fits({ artifactType, after }: ReferrersQuery): (referrer: Referrer) => boolean {

@@ -50,6 +50,16 @@ export function parseStoredManifest(bytes: Uint8Array): Manifest {
   return { mediaType: unsignedSchema1, blobs: [], manifests: [], ...none };
 }
 
+/** As `parseStoredManifest`, but undefined for what is no manifest: power cuts leave empty files of other registries. */
+export function readableManifest(bytes: Uint8Array): Manifest | undefined {
+  try {
+    return parseStoredManifest(bytes);
+  } catch (error) {
+    if (error instanceof RegistryError && error.code === "MANIFEST_INVALID") return undefined;
+    throw error;
+  }
+}
+
 /**
  * Parses a manifest that a client pushes. Rejects with MANIFEST_INVALID as `parseManifest` does, and where no client could
  * read it as what it was sent: the store keeps bytes alone, so they have to say themselves what they are.

@@ -5,7 +5,14 @@ import { differs, digestAs, digestParts, type Digest } from "./digest.ts";
 import type { Document, Documents } from "./documents.ts";
 import type { Events } from "./events.ts";
 import type { LinkedBlobs } from "./linked-blobs.ts";
-import { parseManifest, parsePushedManifest, parseStoredManifest, referrer, type Manifest } from "./manifest.ts";
+import {
+  parseManifest,
+  parsePushedManifest,
+  parseStoredManifest,
+  readableManifest,
+  referrer,
+  type Manifest,
+} from "./manifest.ts";
 import type { OciName, OciTag, Reference } from "./oci-names.ts";
 import type { OciTags } from "./oci-tags.ts";
 import { blobKey, manifestLinkKey, ociTagIndexKey, ociTagKey } from "./paths.ts";
@@ -192,7 +199,7 @@ export class Manifests implements ManifestStore {
 
   async #subjectOf(digest: Digest): Promise<Digest | undefined> {
     const bytes = await this.#documents.read(blobKey(digest));
-    return bytes && parseStoredManifest(bytes).subject;
+    return bytes && readableManifest(bytes)?.subject;
   }
 }
 

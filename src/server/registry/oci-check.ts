@@ -1,4 +1,3 @@
-import { RegistryError } from "../errors.ts";
 import type { Catalog } from "./catalog.ts";
 import type { Blobs } from "./blobs.ts";
 import { digestAs, digestParts, Hashing, isDigest, type Digest } from "./digest.ts";
@@ -115,7 +114,7 @@ export class OciCheck {
   }
 
   async #sizes(repository: OciName, tag: OciTag, seen: Set<Digest>): Promise<readonly number[]> {
-    const digest = await this.#digest(repository, tag);
+    const digest = await this.#tags.digest(repository, tag);
     const needed = digest ? await this.#needed(digest, deepest) : [];
     const fresh = needed.filter((each) => !seen.has(each.digest));
     for (const each of fresh) seen.add(each.digest);
@@ -130,18 +129,8 @@ export class OciCheck {
     return [...blobs, ...below.flat()];
   }
 
-  /** Undefined for a link that holds no digest. */
-  async #digest(repository: OciName, tag: OciTag): Promise<Digest | undefined> {
-    try {
-      return await this.#tags.digest(repository, tag);
-    } catch (error) {
-      if (error instanceof RegistryError && error.code === "DIGEST_INVALID") return undefined;
-      throw error;
-    }
-  }
-
   async #tag(repository: OciName, tag: OciTag, options: OciCheckOptions): Promise<readonly Fault[]> {
-    const digest = await this.#digest(repository, tag);
+    const digest = await this.#tags.digest(repository, tag);
     if (digest) return await this.#manifest(repository, { digest, size: undefined }, options, deepest);
     return [{ kind: "tag-dangling", message: "the tag names no manifest" }];
   }

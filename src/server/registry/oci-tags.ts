@@ -2,7 +2,7 @@ import type { StorageDriver } from "../../drivers/storage/driver.ts";
 import { invalidWatch, type Watch } from "../../drivers/storage/watches.ts";
 import { RegistryError } from "../errors.ts";
 import { isRepositoryFolder } from "./catalog.ts";
-import { parseDigest, type Digest } from "./digest.ts";
+import { isDigest, type Digest } from "./digest.ts";
 import type { Documents } from "./documents.ts";
 import { groups } from "./groups.ts";
 import { isOciTag, type OciName, type OciTag } from "./oci-names.ts";
@@ -38,11 +38,14 @@ export class OciTags {
     this.#documents = documents;
   }
 
-  /** The manifest that the tag names, or undefined. What the answer depends on is added to `watch`. */
+  /**
+   * The manifest that the tag names, or undefined; that too where a power cut has left another registry's link empty. What
+   * the answer depends on is added to `watch`.
+   */
   async digest(name: OciName, tag: OciTag, watch: Watch = invalidWatch): Promise<Digest | undefined> {
     watch.add(ociTagKey(name, tag));
-    const link = await this.#documents.read(ociTagKey(name, tag));
-    return link && parseDigest(link.toString("latin1").trim());
+    const link = (await this.#documents.read(ociTagKey(name, tag)))?.toString("latin1").trim() ?? "";
+    return isDigest(link) ? link : undefined;
   }
 
   /** Rejects with MANIFEST_UNKNOWN. What the tag named stays. */

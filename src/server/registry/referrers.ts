@@ -1,8 +1,9 @@
 import type { StorageDriver } from "../../drivers/storage/driver.ts";
+import { merged } from "./bridge/merged.ts";
 import { digestParts, isDigest, type Digest } from "./digest.ts";
 import { isObject, type Documents } from "./documents.ts";
 import type { Warn } from "./manifests.ts";
-import { parseManifest, referrer, type Referrer } from "./manifest.ts";
+import { readableManifest, referrer, type Referrer } from "./manifest.ts";
 import { isOciTag, type OciName } from "./oci-names.ts";
 import type { OciTags } from "./oci-tags.ts";
 import { blobKey, manifestLinkKey, referrerKey, referrersPrefix } from "./paths.ts";
@@ -41,36 +42,33 @@ export class Referrers implements ReferrerStore {
 
   /** In the order of their digests. Those that an older client listed under the fallback tag are among them. */
   async *list(name: OciName, subject: Digest, { artifactType, after }: ReferrersQuery = {}): AsyncGenerator<Referrer> {
-    const isWanted = (entry: Referrer) => artifactType === undefined || entry.artifactType === artifactType;
-    const tagged = (await this.#tagged(name, subject)).filter(({ digest }) => after === undefined || digest > after);
+    const [own, tagged] = [this.#own(name, subject, after), this.#tagged(name, subject, after)];
+    for await (const entry of merged(own, tagged, ({ digest }) => digest)) {
+      if (artifactType === undefined || entry.artifactType === artifactType) yield entry;
+    }
+  }
+
+  async *#own(name: OciName, subject: Digest, after: Digest | undefined): AsyncGenerator<Referrer> {
     const start = after && referrerKey(name, subject, after);
     for await (const { key } of this.#driver.list(referrersPrefix(name, subject), start)) {
       const entry = await this.#documents.readJson(key);
-      if (!isReferrer(entry) || !(await this.#has(name, entry.digest))) continue;
-      for (let next = tagged[0]; next && next.digest <= entry.digest; next = tagged[0]) {
-        tagged.shift();
-        if (next.digest !== entry.digest && isWanted(next)) yield next;
-      }
-      if (isWanted(entry)) yield entry;
+      if (isReferrer(entry) && (await this.#has(name, entry.digest))) yield entry;
     }
-    yield* tagged.filter(isWanted);
   }
 
   /** The entries of the index under the subject's fallback tag whose manifests really have that subject. */
-  async #tagged(name: OciName, subject: Digest): Promise<Referrer[]> {
+  async *#tagged(name: OciName, subject: Digest, after: Digest | undefined): AsyncGenerator<Referrer> {
     const { algorithm, hex } = digestParts(subject);
     const tag = `${algorithm}-${hex.slice(0, 64)}`;
     const digest = isOciTag(tag) ? await this.#tags.digest(name, tag) : undefined;
     const index = digest && (await this.#documents.read(blobKey(digest)));
-    if (!index) return [];
-    const found = new Map<Digest, Referrer>();
-    for (const listed of parseManifest(index).manifests) {
-      const bytes = (await this.#has(name, listed)) ? await this.#documents.read(blobKey(listed)) : undefined;
-      if (!bytes) continue;
-      const manifest = parseManifest(bytes);
-      if (manifest.subject === subject) found.set(listed, referrer(manifest, listed, bytes.length));
+    const listed = new Set(index && readableManifest(index)?.manifests);
+    for (const each of [...listed].sort()) {
+      if (after !== undefined && each <= after) continue;
+      const bytes = (await this.#has(name, each)) ? await this.#documents.read(blobKey(each)) : undefined;
+      const manifest = bytes && readableManifest(bytes);
+      if (bytes && manifest?.subject === subject) yield referrer(manifest, each, bytes.length);
     }
-    return [...found.values()].sort((a, b) => (a.digest < b.digest ? -1 : 1));
   }
 
   async #has(name: OciName, digest: Digest): Promise<boolean> {

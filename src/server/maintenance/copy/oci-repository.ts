@@ -1,7 +1,5 @@
-import { RegistryError } from "../../errors.ts";
 import { v1RepositoryOf, v1TagOf } from "../../registry/bridge/names.ts";
 import type { Problem } from "../../registry/bridge/problems.ts";
-import type { Digest } from "../../registry/digest.ts";
 import { isOciTag, type OciName, type OciTag } from "../../registry/oci-names.ts";
 import {
   digestOfLink,
@@ -110,9 +108,9 @@ export class OciRepositoryCopy {
 
   /** Answers whether it has changed. */
   async #tag(name: OciName, tag: OciTag): Promise<boolean> {
-    const digest = await digestIn(this.#from, name, tag);
+    const digest = await this.#from.own.ociTags.digest(name, tag);
     if (!digest) throw new NotCopied("tag-dangling", "the tag names no manifest", {});
-    const before = await digestIn(this.#to, name, tag);
+    const before = await this.#to.own.ociTags.digest(name, tag);
     const { tags } = this.#tally;
     if (before !== digest && this.#options.keepTags && (before ?? (await this.#imageInTarget(name, tag)))) {
       tags.kept++;
@@ -148,15 +146,5 @@ export class OciRepositoryCopy {
       if (!(error instanceof NotCopied)) throw error;
       if (await this.#from.documents.has(key)) this.#options.onProblem(error.of(what, place));
     }
-  }
-}
-
-/** What a tag names; undefined too for one that names nothing that could be a manifest. */
-async function digestIn({ own }: Side, name: OciName, tag: OciTag): Promise<Digest | undefined> {
-  try {
-    return await own.ociTags.digest(name, tag);
-  } catch (error) {
-    if (error instanceof RegistryError && error.code === "DIGEST_INVALID") return undefined;
-    throw error;
   }
 }

@@ -1,14 +1,19 @@
-/** Two lists in byte order as one, each item once; neither is read further than needed. */
-export async function* merged<T extends string>(
+/**
+ * Two lists in the byte order of what `nameOf` says as one, each name once, that of `one` where both have it; neither is
+ * read further than needed.
+ */
+export async function* merged<T>(
   one: AsyncIterable<T>,
   other: AsyncIterable<T> | Iterable<T>,
+  nameOf: (item: T) => string = String,
 ): AsyncGenerator<T> {
   const rest = iterator(other);
   try {
     let next = await rest.next();
     for await (const item of one) {
-      for (; next.done !== true && next.value < item; next = await rest.next()) yield next.value;
-      if (next.done !== true && next.value === item) next = await rest.next();
+      const name = nameOf(item);
+      for (; next.done !== true && nameOf(next.value) < name; next = await rest.next()) yield next.value;
+      if (next.done !== true && nameOf(next.value) === name) next = await rest.next();
       yield item;
     }
     for (; next.done !== true; next = await rest.next()) yield next.value;
