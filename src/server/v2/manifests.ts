@@ -3,7 +3,7 @@ import type { Context, Middleware } from "koa";
 import { RegistryError } from "../errors.ts";
 import { bufferedBody } from "../http/body.ts";
 import { matchesEtag } from "../http/conditional.ts";
-import { ociIndex } from "../registry/manifest.ts";
+import { ociIndex, type Referrer } from "../registry/manifest.ts";
 import {
   parseOciName,
   parseOciTag,
@@ -13,7 +13,7 @@ import {
   type Reference,
 } from "../registry/oci-names.ts";
 import { parseDigest } from "../registry/digest.ts";
-import { page, pageQuery } from "../http/page.ts";
+import { page, pageQuery, type PageWeight } from "../http/page.ts";
 import { queryOf } from "../http/query.ts";
 import { answerJson } from "./answer.ts";
 import { forRepository } from "./guards.ts";
@@ -68,12 +68,10 @@ export function manifestRoutes(
     const listed = referrers.list(name, subject, { artifactType, after }, (warning) => {
       ctx.set("Warning", warning);
     });
-    const found = await page(ctx, listed, query, (last) => ({
-      last: last.digest,
-      ...(artifactType !== undefined && { artifactType }),
-    }));
+    const next = (last: Referrer) => ({ last: last.digest, ...(artifactType !== undefined && { artifactType }) });
+    const found = await page(ctx, listed, query, next, ofReferrers);
     if (artifactType !== undefined) ctx.set("OCI-Filters-Applied", "artifactType");
-    answerJson(ctx, { schemaVersion: 2, mediaType: ociIndex, manifests: found }, ociIndex);
+    answerJson(ctx, indexOf(found), ociIndex);
   });
 
   router.get(path, read);
@@ -81,6 +79,16 @@ export function manifestRoutes(
   router.delete(path, remove);
   router.get("/v2/*name/referrers/:digest", listReferrers);
 }
+
+function indexOf(manifests: readonly Referrer[]) {
+  return { schemaVersion: 2, mediaType: ociIndex, manifests };
+}
+
+/** Their annotations may be long: a page is an index, and clients take none that is larger than a manifest may be. */
+const ofReferrers: PageWeight<Referrer> = {
+  most: largestManifest - JSON.stringify(indexOf([])).length,
+  of: (referrer) => Buffer.byteLength(JSON.stringify(referrer)) + ",".length,
+};
 
 function reference(ctx: Context & { readonly params: Readonly<Record<string, string>> }): Reference {
   return parseReference(ctx.params["reference"] ?? "");

@@ -334,6 +334,28 @@ describe("V2 manifests", () => {
       expect(second.headers["link"]).to.equal(undefined);
     });
 
+    it("come in pages that are no larger than a manifest may be, whatever their annotations", async () => {
+      const about = digestOf("a subject of many words");
+      const pushed: string[] = [];
+      for (const text of ["a", "b", "c", "d", "e"]) {
+        const described = { ...artifact("application/x.long"), annotations: { text: text.repeat(1_800_000) } };
+        const manifest = { ...described, subject: { mediaType: imageType, digest: about, size: 1 } };
+        pushed.push((await pushManifest(server.client, "with/words", text, manifest)).digest);
+      }
+      const seen: string[] = [];
+      const lengths: number[] = [];
+      for (let path = `/v2/with/words/referrers/${about}?artifactType=application/x.long`; path !== "";) {
+        const { body, headers } = await server.client.expect([200], "GET", path);
+        expect(body.length).to.be.at.most(4 * 1024 * 1024);
+        const { manifests } = JSON.parse(body.toString()) as { manifests: { digest: string }[] };
+        seen.push(...manifests.map(({ digest }) => digest));
+        lengths.push(manifests.length);
+        path = /^<([^>]+)>; rel="next"$/.exec(String(headers["link"]))?.[1] ?? "";
+      }
+      expect(seen).to.deep.equal(pushed.sort());
+      expect(lengths).to.deep.equal([2, 2, 1]);
+    });
+
     it("are none for a digest that nothing refers to", async () => {
       const none = await server.client.expect([200], "GET", `/v2/with/subject/referrers/${unknownDigest}`);
       expect((JSON.parse(none.body.toString()) as { manifests: unknown[] }).manifests).to.deep.equal([]);
