@@ -4,6 +4,7 @@ import { RegistryError } from "../errors.ts";
 import { differs, digestAs, digestParts, type Digest } from "./digest.ts";
 import type { Document, Documents } from "./documents.ts";
 import type { Events } from "./events.ts";
+import { groups } from "./groups.ts";
 import type { LinkedBlobs } from "./linked-blobs.ts";
 import {
   parseManifest,
@@ -47,6 +48,9 @@ export interface ManifestStore extends Pick<Manifests, "put" | "delete"> {
 
 /** How much of the memory manifests that are asked for often may take, in bytes. */
 const hotBytes = 32 * 1024 * 1024;
+
+/** So many references are looked at side by side; a manifest of 4 MiB has some 50,000. */
+const atOnce = 128;
 
 /** How many of the references that a repository lacks an error names. */
 const mostNamed = 10;
@@ -186,9 +190,12 @@ export class Manifests implements ManifestStore {
       digests: readonly Digest[],
       has: (digest: Digest) => Promise<boolean>,
     ): Promise<readonly Digest[]> => {
-      const distinct = [...new Set(digests)];
-      const found = await Promise.all(distinct.map(has));
-      return distinct.filter((_, index) => found[index] !== true);
+      const found: Digest[] = [];
+      for await (const some of groups(new Set(digests), atOnce)) {
+        const are = await Promise.all(some.map(has));
+        found.push(...some.filter((_, index) => are[index] !== true));
+      }
+      return found;
     };
     const missing = [
       ...(await lacking(blobs, async (digest) => await this.#blobs.has(name, digest))),

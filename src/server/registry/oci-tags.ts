@@ -62,7 +62,11 @@ export class OciTags {
 
   /** The tags that name the manifest, in byte order. */
   async *naming(name: OciName, digest: Digest): AsyncGenerator<OciTag> {
-    for await (const tag of this.list(name)) if ((await this.digest(name, tag)) === digest) yield tag;
+    for await (const group of groups(this.#driver.children(ociTagsPrefix(name)), atOnce)) {
+      const tags = group.filter(isOciTag);
+      const named = await Promise.all(tags.map(async (tag) => await this.digest(name, tag)));
+      for (const [index, tag] of tags.entries()) if (named[index] === digest) yield tag;
+    }
   }
 
   /**
