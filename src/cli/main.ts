@@ -33,3 +33,6 @@ process.exitCode = await run(process.argv.slice(2), {
   self: [process.execPath, ...process.argv.slice(1, 2)],
   nodeVersion: process.versions.node,
 });
+
+// What a command no longer waits for, such as a server that says nothing, may not keep it.
+setTimeout(() => process.exit(), 1_000).unref();

@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { expire, selfSigned } from "../support/certificate.ts";
 import { registryctl, succeeds } from "../support/cli.ts";
+import { command } from "../support/command.ts";
 import { needs } from "../support/needs.ts";
-import { freePort, Program, removeFolder, temporaryFolder } from "../support/program.ts";
+import { bin, freePort, Program, removeFolder, temporaryFolder } from "../support/program.ts";
 
 interface Report {
   readonly file: string;
@@ -49,6 +50,22 @@ describe("registryctl check", () => {
     expect(probe(report, "storage")).to.include({ subject: `${cwd}/data`, ok: true, detail: "will be made" });
     expect(probe(report, "port")).to.include({ subject: `127.0.0.1:${port}`, ok: true, detail: "free" });
     expect(await readdir(cwd)).to.deep.equal(["config.yml"]);
+  });
+
+  it("waits for a storage that says nothing for a while, and ends then", async function () {
+    this.timeout(60_000);
+    const silent = createServer().listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const { port: storage } = silent.address() as AddressInfo;
+    const keys = "s3_bucket: images, s3_access_key: key, s3_secret_key: secret, s3_secure: false";
+    const place = `boto_host: 127.0.0.1, boto_port: ${storage}, http: { port: ${port} }`;
+    await writeFile(join(cwd, "config.yml"), `dev: { storage: s3, ${keys}, ${place} }`);
+    const checking = command(process.execPath, [bin, "check", "-c", "config.yml"], { cwd });
+    const failure = await checking.catch((error: unknown) => String(error));
+    silent.close();
+    expect(failure)
+      .to.match(/ended with 1:/)
+      .and.match(/failed {2}storage s3, .*no answer within 10 s/);
   });
 
   it("writes a file into storage that is there, and leaves nothing", async () => {

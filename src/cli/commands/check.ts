@@ -115,18 +115,28 @@ async function probed(loaded: Loaded, signal: AbortSignal): Promise<readonly Res
 
 async function resultOf(probe: Probe, signal: AbortSignal): Promise<Result> {
   const { name, subject, remedy } = probe;
-  const patient = AbortSignal.any([signal, AbortSignal.timeout(patience)]);
+  // Who listens to what AbortSignal.any answers is forgotten when memory is collected.
+  const patient = new AbortController();
   const late = new Promise<never>((_, reject) => {
-    patient.addEventListener("abort", () => {
+    patient.signal.addEventListener("abort", () => {
       reject(signal.aborted ? new Error("interrupted") : new Error(`no answer within ${patience / 1000} s`));
     });
   });
+  const giveUp = (): void => {
+    patient.abort();
+  };
+  const timer = setTimeout(giveUp, patience);
+  signal.addEventListener("abort", giveUp);
   try {
-    const seen = await Promise.race([probe.run(patient), late]);
+    signal.throwIfAborted();
+    const seen = await Promise.race([probe.run(patient.signal), late]);
     return { name, subject, ok: true, ...(typeof seen === "string" ? { detail: seen } : seen) };
   } catch (error) {
     signal.throwIfAborted();
     return { name, subject, ok: false, detail: reason(error), remedy };
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", giveUp);
   }
 }
 
