@@ -258,7 +258,7 @@ function v2Parts(
     offload: offloadOf(settings),
     idleTimeout: settings.http.idle_timeout,
     // Relative, unless the operator says what clients call us: what is between us is not ours to guess.
-    location: (_ctx, path) => (settings.public_url === undefined ? path : new URL(path, settings.public_url).href),
+    location: (_ctx, path) => `${settings.public_url ?? ""}${path}`,
     doorkeeper,
     v1UserAgents: new RegExp(settings.v1_user_agents),
     tokens: tokens && { ...tokens, addressOf: ({ req }) => clientOf(req).address },

@@ -6,6 +6,7 @@ import { blobServer, bodyOf, keysOf, type BlobServer } from "../../support/blob-
 import { digestOf } from "../../support/oci-image.ts";
 import { removeFolder, temporaryFolder, until } from "../../support/program.ts";
 import { RawConnection } from "../../support/raw-connection.ts";
+import { startRegistry } from "../../support/registry-server.ts";
 import type { Answer, RequestParts } from "../../support/v1-client.ts";
 
 const stores: Readonly<Record<string, (folder: string) => Promise<StorageDriver>>> = {
@@ -382,6 +383,15 @@ describe("V2 uploads with a public URL", () => {
     const path = new URL(started.headers.location ?? "").pathname;
     const put = await server.client.send("PUT", `${path}?digest=${digestOf("")}`, { body: none });
     expect(put.headers.location).to.equal(`https://registry.example/v2/a/blobs/${digestOf("")}`);
+    await server.close();
+  });
+
+  it("tell its path too, as they tell where tokens are given", async () => {
+    const server = await startRegistry({ public_url: "https://registry.example/behind/it/" });
+    const started = await server.client.send("POST", "/v2/a/blobs/uploads/", { body: none });
+    expect(started.headers.location).to.match(
+      /^https:\/\/registry\.example\/behind\/it\/v2\/a\/blobs\/uploads\/[0-9a-f]+$/,
+    );
     await server.close();
   });
 });
