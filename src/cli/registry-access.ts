@@ -1,5 +1,6 @@
 import { isIPv6 } from "node:net";
 import { resolve } from "node:path";
+import { within } from "../drivers/patience.ts";
 import type { RegistryPort, Settings } from "../server/index.ts";
 import { command, configOption, flavorOption, type Context, type Introduction } from "./command.ts";
 import { CommandError } from "./exit.ts";
@@ -91,9 +92,9 @@ function addressOf({ http: { host, port, tls } }: Settings): URL | undefined {
 
 /** Whether a registry of ours answers there; anything else at the address counts as none. */
 async function answers(url: URL, signal: AbortSignal): Promise<boolean> {
-  const patient = AbortSignal.any([signal, AbortSignal.timeout(patience)]);
   try {
-    const response = await send({ method: "GET", url: new URL("/v1/_ping", url), headers: {}, signal: patient });
+    const ping = { method: "GET", url: new URL("/v1/_ping", url), headers: {} };
+    const response = await within(patience, signal, async (patient) => await send({ ...ping, signal: patient }));
     response.resume();
     return response.headers["x-docker-registry-version"] !== undefined;
   } catch (error) {

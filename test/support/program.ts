@@ -20,12 +20,13 @@ export async function removeFolder(path: string | undefined): Promise<void> {
   if (path !== undefined) await rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
 }
 
-/**
- * A TCP port of 127.0.0.1 that was free a moment ago. The system gives those of this range to nobody who does not ask for
- * them: so it is free yet when a program listens that is started on it, or started again.
- */
+/** Ports that the system gives to nobody who does not ask for them; each process that runs tests has a thousand of its own. */
+const ports = { first: 20_000 + (Number(process.env["MOCHA_WORKER_ID"] ?? 0) % 12) * 1_000, count: 1_000 };
+let turn = randomInt(ports.count);
+
+/** A TCP port of 127.0.0.1 that is free, and stays so until a program listens that is started on it, or started again. */
 export async function freePort(): Promise<number> {
-  const port = randomInt(20_000, 32_768);
+  const port = ports.first + (turn++ % ports.count);
   const server = createServer().listen(port, "127.0.0.1");
   try {
     await once(server, "listening");

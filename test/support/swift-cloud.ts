@@ -34,11 +34,15 @@ export async function startSwift(context: Context): Promise<SwiftCloud & { reado
  */
 export async function startSwiftWithKeystone(
   context: Context,
-  { tokenSeconds, asksAlways = false }: { readonly tokenSeconds?: number; readonly asksAlways?: boolean } = {},
+  {
+    tokenSeconds,
+    asksAlways = false,
+    listingLimit,
+  }: { readonly tokenSeconds?: number; readonly asksAlways?: boolean; readonly listingLimit?: number } = {},
 ): Promise<SwiftCloud & { readonly keystone: Keystone; readonly server: SwiftServer }> {
   const keystone = await Keystone.start(context, tokenSeconds);
   try {
-    const server = await SwiftServer.start(context, await checkedBy(keystone, asksAlways));
+    const server = await SwiftServer.start(context, await checkedBy(keystone, asksAlways), listingLimit);
     const url = (port: number): string => `http://${server.host}:${port}/v1/AUTH_`;
     await keystone.register("object-store", `${url(server.port)}%(project_id)s`);
     const project = await keystone.projectId();

@@ -6,7 +6,7 @@ import sys
 
 import eventlet
 from eventlet import wsgi as http
-from swift.common import utils, wsgi
+from swift.common import constraints, utils, wsgi
 
 utils.eventlet_monkey_patch()
 utils.disable_fallocate()
@@ -18,6 +18,7 @@ def serve(path):
     parser.read(path)
     settings = parser.defaults()
     utils.set_swift_dir(settings["swift_dir"])
+    constraints.reload_constraints()
     app = wsgi.loadapp(path, global_conf={"log_name": os.path.basename(path)})
     listener = eventlet.listen((settings["bind_ip"], int(settings["bind_port"])), backlog=4096, reuse_addr=True)
     return eventlet.spawn(

@@ -76,17 +76,17 @@ export class SwiftServer implements S3Server {
   }
 
   /** Skips the suite when Swift is not installed. */
-  static async start(context: Context, authentication = tempauth): Promise<SwiftServer> {
+  static async start(context: Context, authentication = tempauth, listingLimit?: number): Promise<SwiftServer> {
     needs(context, ...SwiftServer.programs);
-    return await SwiftServer.launch(authentication);
+    return await SwiftServer.launch(authentication, listingLimit);
   }
 
-  /** As `start`, where Swift is known to be installed. */
-  static async launch(authentication = tempauth): Promise<SwiftServer> {
+  /** As `start`, where Swift is known to be installed. More than `listingLimit` entries of a listing are refused. */
+  static async launch(authentication = tempauth, listingLimit = 10_000): Promise<SwiftServer> {
     const [proxy, account, container, object, memcached] = [await freePort(), await freePort(), await freePort(), await freePort(), await freePort()]; // prettier-ignore
     const server = new SwiftServer(await temporaryFolder("swift"), { proxy, account, container, object, memcached });
     try {
-      await server.#configure(authentication);
+      await server.#configure(authentication, listingLimit);
       await server.restart();
     } catch (error) {
       await server.stop();
@@ -139,13 +139,14 @@ export class SwiftServer implements S3Server {
     await removeFolder(this.#folder);
   }
 
-  async #configure(authentication: SwiftAuthentication): Promise<void> {
+  async #configure(authentication: SwiftAuthentication, listingLimit: number): Promise<void> {
     for (const name of ["etc", "srv/d1"]) await mkdir(this.#path(name), { recursive: true });
     const { account, container, object } = this.#ports;
     const files = {
       "swift.conf": ini({
         "swift-hash": { swift_hash_path_prefix: "before", swift_hash_path_suffix: "after" },
         "storage-policy:0": { name: "only", default: "yes" },
+        "swift-constraints": { container_listing_limit: listingLimit },
       }),
       "account.conf": this.#storageServer("account", account),
       "container.conf": this.#storageServer("container", container),

@@ -1,4 +1,5 @@
 import { Option, type CommandUnknownOpts } from "@commander-js/extra-typings";
+import { within } from "../../drivers/patience.ts";
 import type { Loaded, Probe, Problem } from "../../server/index.ts";
 import { command, configOption, flavorOption, jsonOption, type Context } from "../command.ts";
 import { CommandError, reason } from "../exit.ts";
@@ -115,28 +116,12 @@ async function probed(loaded: Loaded, signal: AbortSignal): Promise<readonly Res
 
 async function resultOf(probe: Probe, signal: AbortSignal): Promise<Result> {
   const { name, subject, remedy } = probe;
-  // Who listens to what AbortSignal.any answers is forgotten when memory is collected.
-  const patient = new AbortController();
-  const late = new Promise<never>((_, reject) => {
-    patient.signal.addEventListener("abort", () => {
-      reject(signal.aborted ? new Error("interrupted") : new Error(`no answer within ${patience / 1000} s`));
-    });
-  });
-  const giveUp = (): void => {
-    patient.abort();
-  };
-  const timer = setTimeout(giveUp, patience);
-  signal.addEventListener("abort", giveUp);
   try {
-    signal.throwIfAborted();
-    const seen = await Promise.race([probe.run(patient.signal), late]);
+    const seen = await within(patience, signal, async (patient) => await probe.run(patient));
     return { name, subject, ok: true, ...(typeof seen === "string" ? { detail: seen } : seen) };
   } catch (error) {
     signal.throwIfAborted();
     return { name, subject, ok: false, detail: reason(error), remedy };
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", giveUp);
   }
 }
 

@@ -1,3 +1,4 @@
+import { within } from "../patience.ts";
 import { causesOf } from "./causes.ts";
 import { Limit } from "./limit.ts";
 import type { Fault, Reporter } from "./reporter.ts";
@@ -77,9 +78,10 @@ export class QueuedReporter implements Reporter {
     const untold = this.#untold;
     this.#untold = 0;
     try {
-      const signal = AbortSignal.any([this.#giveUp.signal, AbortSignal.timeout(sendSeconds * 1000)]);
-      signal.throwIfAborted();
-      await this.#send(fault, untold, signal);
+      const send = async (signal: AbortSignal): Promise<void> => {
+        await this.#send(fault, untold, signal);
+      };
+      await within(sendSeconds * 1000, this.#giveUp.signal, send);
       if (this.#outage) this.#context.log(`${this.name}: faults can be told again`);
       this.#outage = false;
     } catch (error) {

@@ -106,7 +106,7 @@ describe("a queued reporter", () => {
     for (let at = 0; at < 500; at++) reporter.report(faultOf(new Error("hanging")));
     await reporter.close();
     expect(logged).to.deep.equal([
-      "test: faults cannot be told: aborted: the server stopped before it was sent",
+      "test: faults cannot be told: the server stopped before it was sent",
       "test: 500 faults were not told",
     ]);
   });

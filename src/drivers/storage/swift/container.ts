@@ -57,6 +57,8 @@ export class Container {
   readonly name: string;
   readonly #requests: Requests;
   readonly #prefix: string;
+  /** How many entries of a listing the server gives at once. */
+  #mostListed = Infinity;
 
   constructor(requests: Requests, name: string, prefix: string) {
     this.name = name;
@@ -137,7 +139,8 @@ export class Container {
 
   /** One page of a listing; undefined when there is no such container. */
   async list(request: PageRequest): Promise<Listing | undefined> {
-    const { prefix, after, folded, limit } = request;
+    const { prefix, after, folded } = request;
+    const limit = Math.min(request.limit, this.#mostListed);
     const query = {
       format: "json",
       limit: String(limit),
@@ -153,7 +156,10 @@ export class Container {
       return { ...this.#entries(items), isLast };
     } catch (error) {
       if (isMissing(error)) return undefined;
-      throw this.#requests.failure(error, ask);
+      const most = mostListed(error);
+      if (most === undefined || most >= limit) throw this.#requests.failure(error, ask);
+      this.#mostListed = most;
+      return await this.list(request);
     }
   }
 
@@ -214,6 +220,13 @@ export async function orUndefined<T>(work: Promise<T>): Promise<T | undefined> {
     if (isNotFound(error)) return undefined;
     throw error;
   }
+}
+
+/** What Swift says where its `container_listing_limit` is less than was asked for. */
+function mostListed(error: unknown): number | undefined {
+  const refusal = error instanceof DriverError && error.cause instanceof HttpFailure ? error.cause : undefined;
+  const said = refusal?.status === 412 ? /Maximum limit is (\d+)/.exec(refusal.message)?.[1] : undefined;
+  return said === undefined ? undefined : Number(said);
 }
 
 function isMissing(error: unknown): boolean {
