@@ -1,7 +1,7 @@
 import { LRUCache } from "lru-cache";
 import { RegistryError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { merged } from "../registry/bridge/merged.ts";
+import { merged } from "../registry/merged.ts";
 import { digestParts, type Digest } from "../registry/digest.ts";
 import type { Referrer } from "../registry/manifest.ts";
 import type { ManifestStore, Warn } from "../registry/manifests.ts";

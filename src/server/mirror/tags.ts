@@ -2,7 +2,7 @@ import { LRUCache } from "lru-cache";
 import { invalidWatch, type Watch } from "../../drivers/storage/watches.ts";
 import { RegistryError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { merged } from "../registry/bridge/merged.ts";
+import { merged } from "../registry/merged.ts";
 import type { SharedOciTags } from "../registry/bridge/shared-oci-tags.ts";
 import type { Warn } from "../registry/manifests.ts";
 import { isOciTag, type OciName, type OciTag } from "../registry/oci-names.ts";

@@ -1,6 +1,6 @@
 import { invalidWatch, type Watch } from "../../drivers/storage/watches.ts";
 import { RegistryError } from "../errors.ts";
-import { merged } from "../registry/bridge/merged.ts";
+import { merged } from "../registry/merged.ts";
 import type { RepositoryStore } from "../registry/bridge/shared-repositories.ts";
 import type { TagsOfV1 } from "../registry/bridge/shared-tags.ts";
 import { ociNamesOf, ociTagOf } from "../registry/bridge/names.ts";

@@ -1,5 +1,5 @@
 import type { StorageDriver } from "../../drivers/storage/driver.ts";
-import { merged } from "./bridge/merged.ts";
+import { merged } from "./merged.ts";
 import { digestParts, isDigest, type Digest } from "./digest.ts";
 import { isObject, type Documents } from "./documents.ts";
 import type { Warn } from "./manifests.ts";

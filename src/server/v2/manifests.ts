@@ -95,7 +95,7 @@ function reference(ctx: Context & { readonly params: Readonly<Record<string, str
 }
 
 function tagsOfQuery(ctx: Context): readonly OciTag[] {
-  const tags = queryOf(ctx).getAll("tag").map(parseOciTag);
+  const tags = [...new Set(queryOf(ctx).getAll("tag").map(parseOciTag))];
   if (tags.length > mostTagsAtOnce)
     throw new RegistryError("TAG_INVALID", { detail: `at most ${mostTagsAtOnce} tags` });
   return tags;

@@ -209,7 +209,8 @@ describe("V2 manifests", () => {
     const manifest = json({ schemaVersion: 2, mediaType: indexType, manifests: [], annotations: { a: "tags" } });
     const digest = digestOf(manifest);
     const tags = Array.from({ length: 12 }, (_, index) => `t${index}`);
-    const query = tags.map((tag) => `tag=${tag}`).join("&");
+    // One that is named twice is one.
+    const query = [...tags, "t3"].map((tag) => `tag=${tag}`).join("&");
     const put = await send(
       "PUT",
       `/v2/many/tags/manifests/${digest}?${query}`,

@@ -5,7 +5,7 @@ import { repositoryOfText } from "../names.ts";
 import { isOciName, type OciName } from "../oci-names.ts";
 import type { OciTags } from "../oci-tags.ts";
 import { repositoriesPrefix } from "../paths.ts";
-import { merged } from "./merged.ts";
+import { merged } from "../merged.ts";
 import { ociNamesOf, v1RepositoryOf } from "./names.ts";
 import type { V1Names } from "./v1-names.ts";
 

@@ -8,7 +8,7 @@ import { repositoryFolders } from "../paths.ts";
 import type { Repositories } from "../repositories.ts";
 import type { Tags } from "../tags.ts";
 import type { Bridge } from "./bridge.ts";
-import { merged } from "./merged.ts";
+import { merged } from "../merged.ts";
 import { v1RepositoryOf, v1TagOf } from "./names.ts";
 import type { V1Names } from "./v1-names.ts";
 

@@ -4,7 +4,7 @@ import { repositoryOfFolders, type RepositoryName } from "../names.ts";
 import { isOciName, isOciTag, type OciName } from "../oci-names.ts";
 import { repositoriesPrefix } from "../paths.ts";
 import type { Tags } from "../tags.ts";
-import { ordered } from "./merged.ts";
+import { ordered } from "../merged.ts";
 import { ociNamesOf, v1RepositoryOf } from "./names.ts";
 
 /** So many repositories are looked into side by side. */

@@ -1,6 +1,6 @@
 import { expect } from "chai";
-import { merged, ordered } from "../../../../src/server/registry/bridge/merged.ts";
-import { seededRandom } from "../../../support/random.ts";
+import { merged, ordered } from "../../../src/server/registry/merged.ts";
+import { seededRandom } from "../../support/random.ts";
 
 async function all(items: AsyncIterable<string>): Promise<readonly string[]> {
   const found = [];
